@@ -1,0 +1,14 @@
+# One line per job. Each does its own set-up: a virtual environment in .venv with everything the job needs.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check verify bench clean
+
+demo: .venv/ready ; $(BIN)/takeover demo
+test: .venv/ready ; $(BIN)/pytest -n 2 --dist worksteal
+check: .venv/ready ; $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+verify: .venv/ready ; $(BIN)/takeover verify
+clean: ; rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]' && touch $@
