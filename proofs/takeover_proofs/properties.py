@@ -1,0 +1,56 @@
+"""The properties, as clauses of the invariant: what follows from the rules, for any pair that obeys them."""
+
+from __future__ import annotations
+
+from takeover_proofs.invariant import Place, both, clause
+from takeover_proofs.world import Side, World, at_leader, held
+from takeover_spec.logic import implies, not_
+from takeover_spec.words import Constants
+
+
+@clause("lease", "one-holder")
+def one_holder(world: World, c: Constants, at: Place) -> bool:
+    """At every instant at most one server has the public identity enabled."""
+    return not_(held(world.sides[0], c) & held(world.sides[1], c))
+
+
+@clause("queue", "exact-prefix")
+def exact_prefix(world: World, c: Constants, at: Place) -> bool:
+    """The new active's data is a prefix of the old one's, without a hole, and the longest that could be applied."""
+    begun = at_leader(world, lambda leader: leader.know.applied)
+    data = at_leader(world, lambda leader: leader.data)
+    short = at_leader(world, lambda leader: leader.cut_short)
+    same = implies((at.seq >= 1) & (at.seq <= begun), data[at.seq] == world.parent[at.seq])
+    return implies(world.epoch >= 1, (begun <= world.parent_length) & same & not_(short))
+
+
+@clause("queue", "no-ghost")
+def no_ghost(world: World, c: Constants, at: Place) -> bool:
+    """A discarded or unsafe update never shows up in a later epoch."""
+
+    def absent(index: int, me: Side, peer: Side) -> bool:
+        there = (world.mark_seq <= me.know.logged) & (me.data[world.mark_seq] == world.mark_epoch)
+        return implies(me.know.active & (me.know.epoch > world.mark_epoch), not_(there))
+
+    return implies(world.lost & (world.mark_epoch >= 1) & (world.mark_seq >= 1), both(world, absent))
+
+
+@clause("queue", "nothing-acknowledged-is-lost")
+def nothing_acknowledged_is_lost(world: World, c: Constants, at: Place) -> bool:
+    """In synchronous mode, an acknowledged update is in the data of every later active."""
+
+    def there(index: int, me: Side, peer: Side) -> bool:
+        kept = (world.mark_seq <= me.know.logged) & (me.data[world.mark_seq] == world.effect)
+        return implies(me.know.active & (me.know.epoch > world.mark_epoch), kept)
+
+    return implies(c.synchronous & world.acknowledged, both(world, there))
+
+
+@clause("queue", "drained-before-serving")
+def drained_before_serving(world: World, c: Constants, at: Place) -> bool:
+    """No client and no application sees data before the drain has ended."""
+
+    def drained(index: int, me: Side, peer: Side) -> bool:
+        return implies(me.know.enabled | me.know.serving, me.know.drained)
+
+    return both(world, drained)
