@@ -219,7 +219,9 @@ def one_holder_at_a_time(know: WitnessKnowledge, action: act.Grant, now: int, c:
 @_rule("LEASE-3", act.Grant)
 def lease_is_kept(know: WitnessKnowledge, action: act.Grant, now: int, c: Constants) -> bool:
     """A lease runs for its full length, and is never shortened."""
-    return (now + c.lease_ns <= action.until) & ((know.lease_until <= action.until) | (know.lease_until <= now))
+    return (now + c.lease_ns <= action.until) & (
+        (know.lease_until <= action.until) | (know.lease_until <= now)
+    )
 
 
 @_rule("LEASE-3", act.Grant)
@@ -414,10 +416,10 @@ def nobody_returns_by_itself(
 @_rule("LOSS-1", act.Discard)
 def states_what_is_discarded(know: Knowledge, action: act.Discard, now: int, c: Constants) -> bool:
     """The loss statement of a takeover says what was applied and what was discarded, to the update."""
-    return (action.kept == know.applied) & (action.last == know.newest)
+    return (action.epoch == know.epoch) & (action.kept == know.applied) & (action.last == know.newest)
 
 
 @_rule("LOSS-1", act.SetAside)
 def states_what_is_set_aside(know: Knowledge, action: act.SetAside, now: int, c: Constants) -> bool:
     """The loss statement of a rejoin covers every update the server logged."""
-    return not_(know.active) & (action.last == know.logged)
+    return not_(know.active) & (action.epoch == know.epoch) & (action.last == know.logged)

@@ -1,0 +1,84 @@
+"""The command line: one word per job.
+
+Exit status, everywhere: 0 all holds; 1 something was violated; 2 wrong usage or configuration, or nothing selected;
+3 undecided or incomplete. An unknown, a time-out, a skip or zero cases is never 0.
+
+Each command lives in a module of its own that offers `configure(parser)` and `run(arguments) -> status`, and is
+imported only when it is asked for: nothing that runs on a server needs a solver installed, and a command whose extra
+is missing says which one to install.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from importlib import import_module
+from typing import Any
+
+
+class Exit(IntEnum):
+    """What a command's exit status says."""
+
+    HOLDS = 0
+    VIOLATED = 1
+    USAGE = 2
+    UNDECIDED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: where it is, what it needs, and its line in the help."""
+
+    name: str
+    module: str
+    help: str
+    extra: str | None = None
+    """The extra of this package that has to be installed for it."""
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "verify",
+        "takeover_proofs.command",
+        "prove the properties, or show what goes wrong without a clause",
+        "verify",
+    ),
+)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command that `words` name (by default the process's arguments); its exit status."""
+    words = list(sys.argv[1:] if words is None else words)
+    parser = argparse.ArgumentParser(
+        prog="takeover", description="Two-server failover: proved, running, tested."
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    asked = next((word for word in words if not word.startswith("-")), None)
+    for command in COMMANDS:
+        subparser = subparsers.add_parser(command.name, help=command.help, description=command.help)
+        if command.name == asked:
+            module = _load(command)
+            if isinstance(module, str):
+                print(f"takeover {command.name}: {module}", file=sys.stderr)
+                return Exit.USAGE
+            module.configure(subparser)
+            subparser.set_defaults(run=module.run)
+    arguments = parser.parse_args(words)
+    try:
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return Exit.UNDECIDED
+
+
+def _load(command: Command) -> Any:
+    """The command's module, or what to do about its absence."""
+    try:
+        return import_module(command.module)
+    except ModuleNotFoundError as error:
+        if command.extra is None or (error.name or "").split(".")[0] == "takeover":
+            raise
+        return f"needs {error.name}, which is not installed: pip install 'takeover[{command.extra}]'"
