@@ -1,0 +1,106 @@
+"""Taking over: when a passive server asks for the role, and what it does once it may have it.
+
+It asks the witness when its own promise has run out, and not before: then the active server has not been heard for a
+whole promise. Once it holds the lease of the next epoch it is committed, and promises nothing any more. The drain goes
+on while the lease is renewed; its end, the role, the address, interception and the applications are one turn.
+"""
+
+from __future__ import annotations
+
+from takeover.core.state import Turn
+from takeover_spec import actions as act
+from takeover_spec import wire
+from takeover_spec.knowledge import Knowledge, settled
+from takeover_spec.words import Cause, Identity
+
+
+def is_committed(know: Knowledge, now: int) -> bool:
+    """Whether this server holds the lease of the epoch after its data's."""
+    return know.lease_epoch == know.epoch + 1 and now < know.lease_until
+
+
+def why_not(turn: Turn) -> tuple[str, str] | None:
+    """What keeps this server from taking over whoever is silent: a clause and a reason, or None."""
+    know = turn.know
+    if turn.core.stopping:
+        return "ROLE-4", "this server is shutting down"
+    if know.returned:
+        return "REJOIN-3", "this server was active, and has not been resynchronised since"
+    if know.seen > know.epoch:
+        return "ROLE-3", "this server's data belongs to an epoch that is over"
+    if know.peer_left:
+        return "ROLE-4", "the peer announced that it shuts down"
+    if know.epoch == 0 and turn.settings.me == Identity.SECONDARY:
+        return "ROLE-3", "this server never had the data, and the primary begins"
+    return None
+
+
+def refrain(turn: Turn, clause: str, reason: str) -> None:
+    """Record once why this server does not take over (ROLE-3)."""
+    if turn.core.refrained != reason:
+        turn.do(act.Refrain(clause, reason))
+        turn.note(refrained=reason)
+
+
+def beat(turn: Turn) -> None:
+    """A passive server's time to look around."""
+    if turn.now >= turn.core.beat_at:
+        turn.note(beat_at=turn.now + turn.settings.beat_ns)
+        if turn.now >= turn.know.given_until:
+            reason = why_not(turn)
+            if reason:
+                refrain(turn, *reason)
+            else:
+                turn.say_witness(wire.AskLease(turn.know.epoch + 1, turn.settings.run, turn.now))
+        elif turn.core.refrained:
+            turn.note(refrained="")  # the active server is heard again
+    take_over_if_ready(turn)
+
+
+def leased(turn: Turn, epoch: int, run: int, sent: int) -> None:
+    """The witness granted a lease."""
+    know = turn.know
+    wanted = know.epoch if know.active else know.epoch + 1
+    until = sent + turn.settings.lease_counted_ns  # LEASE-4
+    if (
+        epoch != wanted
+        or run != turn.settings.run
+        or not know.started <= sent <= turn.now
+        or until <= turn.now
+    ):
+        return
+    turn.do(act.CountLease(epoch, sent, until))
+    if know.active:
+        extend(turn)
+    else:
+        take_over_if_ready(turn)
+
+
+def extend(turn: Turn) -> None:
+    """Keep the public identity enabled for as long as the grants allow (ADDR-2)."""
+    know = turn.know
+    grants = [know.promise_until]
+    if know.lease_epoch == know.epoch:
+        grants.append(know.lease_until)
+    until = max(grants) - turn.settings.constants.expiry_slack_ns
+    if until > turn.now and (not know.enabled or until > know.until):
+        turn.do(act.Enable(until))
+
+
+def take_over_if_ready(turn: Turn) -> None:
+    """Take over, if the lease is there, the promise has run out and nothing is left to apply."""
+    know = turn.know
+    until = know.lease_until - turn.settings.constants.expiry_slack_ns
+    if know.active or not is_committed(know, turn.now) or until <= turn.now:
+        return
+    if turn.now < know.given_until or why_not(turn) is not None:  # LEASE-1, ROLE-3, REJOIN-3
+        return
+    if not know.drained:
+        if settled(know, know.applied + 1):
+            return  # APPLY-4: the drain goes on
+        turn.do(act.Discard(know.epoch, know.applied, know.newest))  # APPLY-5, LOSS-1
+    turn.do(act.TakeRole(know.epoch + 1, Cause.FIRST if know.epoch == 0 else Cause.SILENCE))
+    turn.note(heard_at=turn.now, beat_at=turn.now, offered=False, recorded=True, copying=False, refrained="")
+    turn.do(act.Enable(until))  # ROLE-2: drain, role, public identity, interception, applications
+    turn.do(act.StartInterception())
+    turn.do(act.StartApplications())

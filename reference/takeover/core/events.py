@@ -1,0 +1,97 @@
+"""What can happen to a server. `effects.py` is what can come of it.
+
+An event carries what the core cannot know by itself, and nothing else; the time is an argument of `step`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from takeover_spec.wire import Message
+from takeover_spec.words import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """The time the core asked to be woken at has come (or any other time)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The channel to the peer is there (again)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSaid:
+    """A message from the peer."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessSaid:
+    """A message from the witness."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Intercepted:
+    """An application wants to change the protected data. Counterpart: `Log`, or nothing, and it is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedOut:
+    """A logged update was carried out, and how it ended is durable. Counterpart: `CarryOut`."""
+
+    seq: int
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class NextInQueue:
+    """The first update of the safe queue, with its status, is at hand, as read from the disk. Counterpart: `Apply`."""
+
+    seq: int
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """There is nothing else to do just now: time for what can be done for several updates at once, or bit by bit."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTaken:
+    """A copy of the data as it is after update `upto` is ready to be sent. Counterpart: `Copy`."""
+
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReceived:
+    """The active server's copy is complete and durable beside the old data. Counterpart: `Resynchronise`."""
+
+    epoch: int
+    begun: int
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The operator wants this server to shut down."""
+
+
+Event = (
+    Woke
+    | Connected
+    | PeerSaid
+    | WitnessSaid
+    | Intercepted
+    | CarriedOut
+    | NextInQueue
+    | Paused
+    | CopyTaken
+    | CopyReceived
+    | Stopping
+)

@@ -1,0 +1,103 @@
+"""The passive server: it stores what the active sends, says what is safe, applies, and promises.
+
+Updates and statuses are taken in the order of their numbers, the next one or none, so the safe queue is two runs and
+its state two numbers. What comes out of order is left for the active to send again after a reconnection.
+"""
+
+from __future__ import annotations
+
+from takeover.core import challenging, leading
+from takeover.core.state import Turn, status_upto
+from takeover_spec import actions as act
+from takeover_spec import wire
+from takeover_spec.knowledge import Knowledge, settled
+from takeover_spec.words import Queue, Status
+
+
+def _follows(know: Knowledge, epoch: int) -> bool:
+    """Whether this is a passive server whose data belongs to that epoch, and whose safe queue is open."""
+    return (
+        not know.active and not know.returned and not know.drained and know.epoch >= 1 and know.epoch == epoch
+    )
+
+
+def newer_epoch(turn: Turn, epoch: int) -> None:
+    """Someone is, or was, active in `epoch`."""
+    if epoch > turn.know.seen:
+        turn.do(act.HearEpoch(epoch))
+        if turn.know.active:  # REJOIN-1
+            leading.step_down(turn)
+        say_position(turn)
+
+
+def say_position(turn: Turn) -> None:
+    """Tell the peer where this server stands, and once more what is safe: an earlier word may have been lost."""
+    know = turn.know
+    if know.active:
+        return
+    resynchronise = know.returned or know.drained or know.seen > know.epoch or know.epoch == 0
+    turn.say(wire.Position(know.epoch, know.newest, status_upto(know), resynchronise))
+    if not resynchronise and know.reported >= 1:
+        _report(turn, know.reported)
+
+
+def promise_asked(turn: Turn, epoch: int, run: int, sent: int) -> None:
+    """The active server of `epoch` asks for a promise."""
+    if epoch < turn.know.seen or epoch < 1:
+        turn.say(wire.Newer(turn.know.seen))  # ROLE-5
+        return
+    newer_epoch(turn, epoch)
+    if turn.know.active:
+        return  # its own epoch: an echo
+    if turn.know.peer_left:
+        turn.do(act.HearReturn(epoch))
+    turn.note(heard_at=turn.now)
+    if challenging.is_committed(turn.know, turn.now):
+        return  # it holds the lease of the next epoch: whoever asks is on the way out
+    until = max(turn.know.given_until, turn.now + turn.settings.constants.promise_ns)
+    turn.do(act.Promise(epoch, until))
+    turn.say(wire.Promised(epoch, run, sent))
+
+
+def update(turn: Turn, epoch: int, seq: int) -> None:
+    """An update arrives."""
+    if _follows(turn.know, epoch) and seq == turn.know.newest + 1:
+        turn.do(act.Store(epoch, seq))
+
+
+def status(turn: Turn, epoch: int, seq: int, ended: Status) -> None:
+    """A completion status arrives."""
+    next_status = seq == status_upto(turn.know) + 1 and seq <= turn.know.newest
+    if _follows(turn.know, epoch) and next_status and ended is not Status.NONE:
+        turn.do(act.StoreStatus(epoch, seq, ended))
+
+
+def next_in_queue(turn: Turn, seq: int, ended: Status) -> None:
+    """The next update can be applied, if its status is here."""
+    know = turn.know
+    if _follows(know, know.epoch) and seq == know.applied + 1 and settled(know, seq):  # APPLY-1, APPLY-2
+        turn.do(act.Apply(know.epoch, seq, ended is Status.DONE, Queue.SAFE))  # APPLY-3
+    challenging.take_over_if_ready(turn)
+
+
+def paused(turn: Turn) -> None:
+    """Report what has become safe since the last report (QUEUE-4)."""
+    know = turn.know
+    if _follows(know, know.epoch) and status_upto(know) > know.reported:
+        _report(turn, status_upto(know))
+
+
+def _report(turn: Turn, upto: int) -> None:
+    turn.do(act.ReportSafe(turn.know.epoch, upto, upto))
+    turn.say(wire.Safe(turn.know.epoch, upto, upto))
+
+
+def copy_received(turn: Turn, epoch: int, begun: int, upto: int) -> None:
+    """The active server's copy is here: set the unsafe queue aside, and follow."""
+    know = turn.know
+    if know.active or epoch <= know.epoch or epoch < know.seen:
+        return  # REJOIN-2
+    if know.unsafe:  # QUEUE-5, REJOIN-1, LOSS-1
+        turn.do(act.SetAside(know.epoch, min(begun, know.logged), know.logged))
+    turn.do(act.Resynchronise(epoch, upto))
+    say_position(turn)

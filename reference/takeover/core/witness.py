@@ -1,0 +1,109 @@
+"""The witness's core: whom it grants a lease, and what it records. Pure, like the server's.
+
+It stores no data and knows no queue: an epoch, its holder, and whether the other one may succeed. Its clock serves
+only to tell when a lease it granted has run out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from takeover_spec import actions as act
+from takeover_spec import wire
+from takeover_spec.knowledge import WitnessKnowledge, witness_after
+from takeover_spec.words import Constants, Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Send a message to the server that asked, or lose it."""
+
+    message: wire.Message
+
+
+WitnessEffect = act.WitnessAction | Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """The state of the witness's core."""
+
+    constants: Constants
+    know: WitnessKnowledge
+
+
+class _Turn:
+    """One call of the core: the state as it changes, and the effects so far."""
+
+    def __init__(self, witness: Witness, now: int) -> None:
+        self.witness = witness
+        self.now = now
+        self.effects: list[WitnessEffect] = []
+
+    def do(self, action: act.WitnessAction) -> None:
+        know = witness_after(self.witness.know, action, self.now)
+        self.witness = replace(self.witness, know=know)
+        self.effects.append(action)
+
+    def answer(self, message: wire.Message) -> None:
+        self.effects.append(Answer(message))
+
+
+def begin_witness(
+    constants: Constants, found: WitnessKnowledge, now: int
+) -> tuple[Witness, tuple[WitnessEffect, ...]]:
+    """The witness starts with what it finds on its disk, bound by what it may have granted (LEASE-3)."""
+    turn = _Turn(Witness(constants, found), now)
+    turn.do(act.WitnessStart(now + constants.lease_ns))
+    return turn.witness, tuple(turn.effects)
+
+
+def witness_step(
+    witness: Witness, sender: Identity, message: wire.Message, now: int
+) -> tuple[Witness, tuple[WitnessEffect, ...]]:
+    """The state after a server's message at `now`, and what has to be done, in this order, each complete before the next."""
+    turn = _Turn(witness, now)
+    match message:
+        case wire.AskLease(epoch, run, sent):
+            refusal = _refusal(witness, sender, epoch, now)
+            if refusal:
+                turn.answer(wire.NotLeased(epoch, run, sent, witness.know.epoch, *refusal))
+            else:
+                until = max(witness.know.lease_until, now + witness.constants.lease_ns)
+                turn.do(act.Grant(sender, epoch, until))
+                turn.answer(wire.Leased(epoch, run, sent))
+        case wire.DeclareEligible(epoch, version, eligible):
+            know = witness.know
+            if epoch == know.epoch and sender == know.holder and version > know.version:  # ROLE-5, REJOIN-2
+                turn.do(act.Record(epoch, version, eligible))
+            known = turn.witness.know
+            if (epoch, version, eligible) == (known.epoch, known.version, known.eligible):
+                turn.answer(wire.Recorded(epoch, version, eligible))
+        case wire.Released(epoch):
+            know = witness.know
+            if epoch == know.epoch and epoch >= 1 and sender == know.holder and not know.ended:
+                turn.do(act.EndLease(epoch))
+        case _:
+            pass  # nothing else is for the witness
+    return turn.witness, tuple(turn.effects)
+
+
+def _refusal(witness: Witness, sender: Identity, epoch: int, now: int) -> tuple[str, str] | None:
+    """Why this lease is not granted: a clause and a reason; None if it is."""
+    know = witness.know
+    if epoch == know.epoch and sender == know.holder and epoch >= 1:
+        return ("LEASE-5", "this epoch was released") if know.ended else None
+    if epoch != know.epoch + 1:
+        return "ROLE-5", "the epoch asked for is not the next one"
+    if know.epoch >= 1 and sender == know.holder:
+        return "LEASE-3", "the holder of an epoch does not succeed itself"
+    if know.epoch >= 1 and not know.eligible:
+        return "LEASE-3", "this server is not recorded as eligible"
+    if now < know.wait_until:
+        return (
+            "LEASE-3",
+            "the witness has restarted, and waits until every lease it may have granted has run out",
+        )
+    if now < know.lease_until:
+        return "LEASE-3", "the lease of the holder has not run out"
+    return None

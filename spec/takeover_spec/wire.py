@@ -1,0 +1,284 @@
+"""The messages: what servers and witness say to each other, and how a message is framed.
+
+A frame is a length in 4 bytes (big-endian, of what follows) and that many bytes of JSON in UTF-8: the message's
+fields and its `kind`. No message is longer than `FRAME_BYTES_MAX`; an update larger than that is not one update.
+
+A message may be lost, doubled, late or overtaken by another; none asks the receiver to remember that it was sent.
+`sent` is the asker's own clock, returned untouched: the asker counts a grant from it (LEASE-4). `run` names the
+asker's run, so that an answer to a request of an earlier run is recognised.
+
+Refused: a binary encoding. It would be smaller, and every implementer would have to write one before the first line
+of the protocol.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import cast, get_args
+
+from takeover_spec.codec import Malformed, kind_of, of_kind, parse_json, plain
+from takeover_spec.words import Constants, Status
+
+PROTOCOL = 1
+"""The version of the wire protocol; both ends must have the same."""
+
+FRAME_BYTES_MAX = 4 * 1024 * 1024
+"""The greatest length of a frame's JSON, in bytes."""
+
+LENGTH_BYTES = 4
+
+# --- both ways, and first on every connection ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message each way on every connection: who is there, and what both must have been told alike."""
+
+    protocol: int
+    pair: str
+    party: str
+    """`primary`, `secondary` or `witness`."""
+    run: int
+    """Names this run of the party."""
+    lease_ns: int
+    promise_ns: int
+    drift_ppm: int
+    expiry_slack_ns: int
+    synchronous: bool
+
+
+def hello(pair: str, party: str, run: int, c: Constants) -> Hello:
+    """The `Hello` of a party."""
+    return Hello(
+        PROTOCOL, pair, party, run, c.lease_ns, c.promise_ns, c.drift_ppm, c.expiry_slack_ns, c.synchronous
+    )
+
+
+# --- active server to passive server -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AskPromise:
+    """*Do not take over from me for a promise's length.* Also the active server's sign of life."""
+
+    epoch: int
+    run: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An update that was logged: store it."""
+
+    epoch: int
+    seq: int
+    operation: bytes
+    """The encoded operation, opaque to the protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateStatus:
+    """How an update ended: store that."""
+
+    epoch: int
+    seq: int
+    status: Status
+    amount: int
+    """How many bytes were written, for an update that writes; 0 otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyBegin:
+    """A copy of the whole of the protected data follows, as it is after update `upto`."""
+
+    epoch: int
+    begun: int
+    """The last update of the epochs before: what this epoch began with."""
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyPart:
+    """A piece of the copy: an operation to be carried out on an empty directory, in this order."""
+
+    epoch: int
+    upto: int
+    index: int
+    """0, 1, 2…"""
+    operation: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CopyEnd:
+    """The copy is complete: `parts` pieces."""
+
+    epoch: int
+    upto: int
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The sender gave the role of `epoch` up (also told to the witness)."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """The sender shuts down; its silence from now on is no failure."""
+
+    epoch: int
+
+
+# --- passive server to active server -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """*I shall not take over for a promise's length.* The answer to `AskPromise`."""
+
+    epoch: int
+    run: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Safe:
+    """What is durable here with its completion status."""
+
+    epoch: int
+    upto: int
+    latest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the sender stands: sent after `Hello`, and whenever it changed otherwise than by updates."""
+
+    epoch: int
+    """The epoch its data belongs to."""
+    stored: int
+    """The last update of an unbroken run in its safe queue."""
+    statuses: int
+    """The last status of an unbroken run in its safe queue."""
+    resynchronise: bool
+    """It needs a copy before it can follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """*Your epoch is over:* the answer to anything of an older epoch."""
+
+    epoch: int
+
+
+# --- server to witness, and back ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AskLease:
+    """*Let me hold the public identity in this epoch.*"""
+
+    epoch: int
+    run: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """The lease asked for is granted."""
+
+    epoch: int
+    run: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotLeased:
+    """The lease asked for is not granted, and why."""
+
+    epoch: int
+    run: int
+    sent: int
+    current: int
+    """The latest epoch the witness has granted."""
+    clause: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeclareEligible:
+    """*Record whether my passive server is eligible.*"""
+
+    epoch: int
+    version: int
+    eligible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What was declared is durable at the witness."""
+
+    epoch: int
+    version: int
+    eligible: bool
+
+
+Message = (
+    Hello
+    | AskPromise
+    | Update
+    | UpdateStatus
+    | CopyBegin
+    | CopyPart
+    | CopyEnd
+    | Released
+    | Goodbye
+    | Promised
+    | Safe
+    | Position
+    | Newer
+    | AskLease
+    | Leased
+    | NotLeased
+    | DeclareEligible
+    | Recorded
+)
+"""Everything that can be said."""
+
+MESSAGES: tuple[type, ...] = get_args(Message)
+
+
+def encode(message: Message) -> bytes:
+    """A message as a frame."""
+    body = json.dumps({"kind": kind_of(type(message)), **plain(message)}, separators=(",", ":")).encode()
+    if len(body) > FRAME_BYTES_MAX:
+        raise Malformed(kind_of(type(message)), f"{len(body)} bytes are more than a frame may have")
+    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+
+
+def decode(body: bytes) -> Message:
+    """The message in a frame's JSON (without the length); raises `Malformed`."""
+    values = parse_json(body, "frame")
+    return cast(Message, of_kind(Message, values.pop("kind", None), values, "frame"))
+
+
+def frame_length(prefix: bytes) -> int:
+    """The length of the JSON that follows these `LENGTH_BYTES`; raises `Malformed` if no frame is that long."""
+    length = int.from_bytes(prefix, "big")
+    if not 2 <= length <= FRAME_BYTES_MAX:
+        raise Malformed("frame", f"a length of {length} bytes is not from 2 to {FRAME_BYTES_MAX}")
+    return length
+
+
+def agree(mine: Hello, theirs: Hello, expected: tuple[str, ...]) -> str:
+    """Why these two cannot talk; empty if they can. `expected` are the parties that may be on the other end."""
+    for name in ("protocol", "pair", "lease_ns", "promise_ns", "drift_ppm", "expiry_slack_ns", "synchronous"):
+        if getattr(mine, name) != getattr(theirs, name):
+            return f"{name} is {getattr(mine, name)!r} here and {getattr(theirs, name)!r} there"
+    if theirs.party not in expected:
+        return f"a {theirs.party} is there, and not a {' or '.join(expected)}"
+    return ""
+
