@@ -21,16 +21,18 @@ from takeover.core import events as ev
 from takeover.core.span import Span
 from takeover.core.state import Core, Settings, begin
 from takeover.core.step import step
+from takeover.core.witness import Witness, begin_witness, witness_step
 from takeover_proofs.paths import Path, TooManyPaths, paths
-from takeover_proofs.symbols import SERVER_ACTIONS
+from takeover_proofs.symbols import SERVER_ACTIONS, WITNESS_ACTIONS
 from takeover_proofs.terms import Term, instances, raw
 from takeover_spec import wire
-from takeover_spec.knowledge import Knowledge, after
+from takeover_spec.knowledge import Knowledge, WitnessKnowledge, party_after
 from takeover_spec.logic import choose, implies, not_
 from takeover_spec.rules import rules_about
 from takeover_spec.words import PPM, Constants, Identity, Status
 
 StepFunction = Callable[[Core, ev.Event, int], tuple[Core, tuple[Any, ...]]]
+WitnessStepFunction = Callable[[Witness, Identity, wire.Message, int], tuple[Witness, tuple[Any, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ def _known(name: str, hint: Any, tables: dict[str, Any]) -> Any:
 
 def _whole_constants() -> tuple[Constants, list[Any]]:
     """Constants in whole numbers: the core computes in nanoseconds."""
-    times = [_number(f"c.{name}") for name in ("lease_ns", "promise_ns", "drift_ppm", "expiry_slack_ns")]
-    c = Constants(*times, synchronous=cast(bool, Term(z3.Bool("c.synchronous"))))
+    lease, promise, drift, slack = (_number(f"c.{f.name}") for f in fields(Constants) if f.type == "int")
+    c = Constants(lease, promise, drift, slack, cast(bool, Term(z3.Bool("c.synchronous"))))
     return c, [c.lease_ns > 0, c.promise_ns > 0, c.drift_ppm >= 0, c.drift_ppm < PPM, c.expiry_slack_ns >= 0]
 
 
@@ -154,11 +156,8 @@ def _events() -> Iterator[tuple[str, ev.Event, list[Any]]]:
         yield type(event).__name__, event, []
     for ended in Status:
         yield f"CarriedOut {ended.name}", ev.CarriedOut(seq, ended), []
-        yield (
-            f"NextInQueue {ended.name}",
-            ev.NextInQueue(seq, ended),
-            [Term(_STATUS_OF(raw(seq))) == int(ended)],
-        )
+        if ended is not Status.NONE:
+            yield f"NextInQueue {ended.name}", ev.NextInQueue(seq, ended), [_ended(seq) == int(ended)]
     yield "CopyTaken", ev.CopyTaken(_number("event.upto")), []
     copied = [_number(f"event.{name}") for name in ("epoch", "begun", "upto")]
     yield "CopyReceived", ev.CopyReceived(*copied), [n >= 0 for n in copied]
@@ -186,16 +185,53 @@ def _message(kind: type, ended: Status) -> Any:
 def prove_core(
     step_function: StepFunction = step, wanted: Callable[[str], bool] = lambda event: True
 ) -> Iterator[EventResult]:
-    """Hold a core against the rules, a result for each kind of event (and its beginning)."""
+    """Hold a server's core against the rules, a result for each kind of event (and its beginning)."""
+    core, bounds = any_core()
+    now, before = _number("now"), _number("before")  # an earlier event left the state, and time has passed
+    bounds += [before >= 0, before <= now]
     if wanted("Begin"):
-        yield _prove("Begin", _beginning, [])
+        found = replace(core, know=replace(core.know, **_FORGOTTEN))
+        assumed = [*bounds, *invariant(found, before).values()]
+        yield _prove(
+            "Begin", lambda: _claims(found, now, lambda: begin(core.settings, found.know, now)), assumed
+        )
+    assumed = [*bounds, *invariant(core, before).values()]
     for name, event, granted in _events():
         if wanted(name):
 
-            def run(core: Core, now: int, event: ev.Event = event) -> tuple[Core, tuple[Any, ...]]:
-                return step_function(core, event, now)
+            def turn(event: ev.Event = event) -> list[tuple[str, Any]]:
+                return _claims(core, now, lambda: step_function(core, event, now))
 
-            yield _prove(name, run, granted)
+            yield _prove(name, turn, [*assumed, *granted])
+
+
+def prove_witness(
+    step_function: WitnessStepFunction = witness_step, wanted: Callable[[str], bool] = lambda event: True
+) -> Iterator[EventResult]:
+    """Hold the witness's core against the rules, a result for each kind of message (and its beginning)."""
+    c, bounds = _whole_constants()
+    know = WitnessKnowledge(**{f.name: _known(f.name, f.type, {}) for f in fields(WitnessKnowledge)})
+    witness = Witness(c, know)
+    now = _number("now")
+    assumed = [*bounds, *_witness_invariant(witness).values(), now >= 0]
+    if wanted("Witness Begin"):
+        yield _prove(
+            "Witness Begin", lambda: _claims(witness, now, lambda: begin_witness(c, know, now)), assumed
+        )
+    for kind in wire.MESSAGES:
+        if wanted(f"Witness {kind.__name__}"):
+            message = _message(kind, Status.NONE)
+
+            def turn(message: wire.Message = message) -> list[tuple[str, Any]]:
+                sender = cast(Identity, _number("sender"))
+                return _claims(witness, now, lambda: step_function(witness, sender, message, now))
+
+            natural = [getattr(message, f.name) >= 0 for f in fields(kind) if f.type == "int"]
+            yield _prove(f"Witness {kind.__name__}", turn, [*assumed, *natural])
+
+
+def _witness_invariant(witness: Witness) -> dict[str, bool]:
+    return {"natural": (witness.know.epoch >= 0) & (witness.know.version >= 0)}
 
 
 _FORGOTTEN: dict[str, Any] = {
@@ -208,22 +244,11 @@ _FORGOTTEN: dict[str, Any] = {
 """What a server that starts does not find on its disk."""
 
 
-def _beginning(core: Core, now: int) -> tuple[Core, tuple[Any, ...]]:
-    return begin(core.settings, core.know, now)
-
-
-def _prove(
-    name: str, run: Callable[[Core, int], tuple[Core, tuple[Any, ...]]], granted: list[Any]
-) -> EventResult:
+def _prove(name: str, turn: Callable[[], list[tuple[str, Any]]], assumptions: list[Any]) -> EventResult:
     begun = time.perf_counter()
-    core, assumptions = any_core()
-    now, before = _number("now"), _number("before")  # an earlier event left the state, and time has passed
-    if name == "Begin":
-        core = replace(core, know=replace(core.know, **_FORGOTTEN))
-    assumptions += [*granted, before >= 0, before <= now, *invariant(core, before).values()]
     count, actions, verdict, problem = 0, 0, "proved", ""
     try:
-        for path in paths(lambda: _claims(core, now, run), assumptions):
+        for path in paths(turn, assumptions):
             count += 1
             found, tried = _hold(path, assumptions)
             actions += tried
@@ -235,22 +260,21 @@ def _prove(
     return EventResult(name, verdict, count, actions, time.perf_counter() - begun, problem)
 
 
-def _claims(
-    core: Core, now: int, run: Callable[[Core, int], tuple[Core, tuple[Any, ...]]]
-) -> list[tuple[str, Any]]:
-    """What has to follow on one path: the rules about each action, and the invariant at the end."""
-    after_core, effects = run(core, now)
+def _claims(party: Any, now: int, run: Callable[[], tuple[Any, tuple[Any, ...]]]) -> list[tuple[str, Any]]:
+    """What has to follow on one path: the rules about each action, and the party's invariant at the end."""
+    after_turn, effects = run()
+    constants = party.settings.constants if isinstance(party, Core) else party.constants
     claims: list[tuple[str, Any]] = []
-    know = core.know
+    know = party.know
     for effect in effects:
-        if isinstance(effect, SERVER_ACTIONS):
+        if isinstance(effect, (*SERVER_ACTIONS, *WITNESS_ACTIONS)):
             with instances(_number("any")):  # an arbitrary number: what is claimed of it is claimed of each
                 for rule in rules_about(type(effect)):
-                    held = rule.holds(know, effect, now, core.settings.constants)
+                    held = rule.holds(know, effect, now, constants)
                     claims.append((f"{rule.clause} ({rule.name}) at {effect}", held))
-            know = after(know, cast(Any, effect), now)
-    claims += [(f"the core's invariant: {part}", held) for part, held in invariant(after_core, now).items()]
-    return claims
+            know = party_after(know, cast(Any, effect), now)
+    kept = invariant(after_turn, now) if isinstance(after_turn, Core) else _witness_invariant(after_turn)
+    return claims + [(f"the core's invariant: {part}", held) for part, held in kept.items()]
 
 
 def _hold(path: Path[list[tuple[str, Any]]], assumptions: list[Any]) -> tuple[tuple[str, str] | None, int]:

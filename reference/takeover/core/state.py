@@ -136,7 +136,7 @@ def remembered(found: Knowledge, stored_last: int, status_last: int, carried_las
 
 
 def begin(settings: Settings, found: Knowledge, now: int) -> tuple[Core, tuple[Effect, ...]]:
-    """A server starts with what it finds on its disk (`remembered`): passive, hidden, bound by what it may have promised."""
+    """A server starts with what it finds on its disk (`remembered`): passive, hidden, bound by old promises."""
     turn = Turn(Core(settings, found, beat_at=now, heard_at=now), now)
     wait_until = now + settings.constants.promise_ns
     turn.do(act.Start(active=False, enabled=False, until=0, wait_until=wait_until))

@@ -61,7 +61,7 @@ def begin_witness(
 def witness_step(
     witness: Witness, sender: Identity, message: wire.Message, now: int
 ) -> tuple[Witness, tuple[WitnessEffect, ...]]:
-    """The state after a server's message at `now`, and what has to be done, in this order, each complete before the next."""
+    """The state after a server's message at `now`, and what has to be done, in this order."""
     turn = _Turn(witness, now)
     match message:
         case wire.AskLease(epoch, run, sent):
