@@ -34,8 +34,7 @@ FORMAT = 1
 PARTIES = ("primary", "secondary", "witness")
 
 FOUND = (
-    "active", "epoch", "seen", "returned", "drained", "unsafe", "released", "applied", "newest", "reported",
-    "logged", "safe_upto", "acknowledged", "trimmed", "dropped", "version",
+    "active", "epoch", "seen", "returned", "drained", "unsafe", "released", "applied", "newest", "reported", "logged",
 )  # fmt: skip
 """What a server has on its disk when it starts, beside the two tables of its safe queue and that of its statuses."""
 
@@ -276,7 +275,7 @@ def _in_sequence(line: Line, header: Header, count: int, clock: int, where: str)
 
 def follows(earlier: Knowledge, found: Knowledge) -> str:
     """What a server lost between two runs: empty if what it finds is at least what its last run made durable."""
-    for name in ("epoch", "seen", "released", "version"):
+    for name in ("epoch", "seen", "released"):
         if getattr(found, name) < getattr(earlier, name):
             return f"{name} was {getattr(earlier, name)} and is {getattr(found, name)}"
     if found.epoch > earlier.epoch:
@@ -286,7 +285,7 @@ def follows(earlier: Knowledge, found: Knowledge) -> str:
             return f"{name} was true and is false"
     if earlier.active and not (found.active or found.returned):
         return "it was active, and does not know it any more"
-    for name in ("applied", "reported", "logged", "acknowledged"):
+    for name in ("applied", "reported", *(("logged",) if earlier.unsafe and found.unsafe else ())):
         if getattr(found, name) < getattr(earlier, name):
             return f"{name} was {getattr(earlier, name)} and is {getattr(found, name)}"
     for seq in range(max(earlier.applied, found.applied) + 1, earlier.newest + 1):

@@ -100,7 +100,15 @@ def take_over_if_ready(turn: Turn) -> None:
             return  # APPLY-4: the drain goes on
         turn.do(act.Discard(know.epoch, know.applied, know.newest))  # APPLY-5, LOSS-1
     turn.do(act.TakeRole(know.epoch + 1, Cause.FIRST if know.epoch == 0 else Cause.SILENCE))
-    turn.note(heard_at=turn.now, beat_at=turn.now, offered=False, recorded=True, copying=False, refrained="")
+    turn.note(
+        heard_at=turn.now,
+        beat_at=turn.now,
+        offered=False,
+        recorded=True,
+        copying=False,
+        copied=False,
+        refrained="",
+    )
     turn.do(act.Enable(until))  # ROLE-2: drain, role, public identity, interception, applications
     turn.do(act.StartInterception())
     turn.do(act.StartApplications())

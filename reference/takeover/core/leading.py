@@ -79,10 +79,11 @@ def position(turn: Turn, epoch: int, stored: int, statuses: int, resynchronise: 
     if not know.active:
         return
     turn.note(heard_at=turn.now)
-    if epoch < know.epoch and not turn.core.copying:
+    if epoch < know.epoch and not turn.core.copying and not turn.core.copied:
         turn.note(copying=True)
         turn.ask(TakeCopy())
     elif epoch == know.epoch and not resynchronise:
+        turn.note(copied=False)
         turn.ask(Ship(stored + 1, statuses + 1))
         _offer_if_complete(turn)
 
@@ -126,4 +127,5 @@ def copy_taken(turn: Turn, upto: int) -> None:
     know = turn.know
     if know.active and turn.core.copying and upto == know.logged and upto == carried_upto(know):
         turn.do(act.Copy(know.epoch, upto))
+        turn.note(copied=True)
     turn.note(copying=False)

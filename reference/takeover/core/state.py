@@ -59,15 +59,17 @@ class Core:
     """The reason last given for not taking over."""
     copying: bool = False
     """A copy is being taken: nothing is logged meanwhile."""
+    copied: bool = False
+    """A copy is on its way over this connection."""
     stopping: bool = False
 
-    @property
-    def wake_at(self) -> int:
-        """When the core wants `Woke`: at the next beat, or at the end of its grants."""
-        ends = (
-            [self.know.lease_until, self.know.promise_until] if self.know.active else [self.know.given_until]
-        )
-        return min([self.beat_at, *(end for end in ends if end > 0)])
+    def wake_at(self, told: int) -> int:
+        """When the core wants `Woke`: at the next beat, or when a grant or its own promise ends.
+
+        `told` is the time it was told last, in any event; what ended by then it has dealt with.
+        """
+        ends = (self.know.lease_until, self.know.promise_until, self.know.given_until)
+        return min([self.beat_at, *(end for end in ends if end > told)])
 
 
 def status_upto(know: Knowledge) -> int:
@@ -129,8 +131,8 @@ def remembered(found: Knowledge, stored_last: int, status_last: int, carried_las
     return replace(
         found,
         stored=Span(True, False, found.applied + 1, stored_last),
-        status=Span[int](Status.DONE, Status.NONE, found.applied + 1, status_last),
-        carried=Span[int](Status.DONE, Status.NONE, found.applied + 1, carried_last),
+        status=Span(int(Status.DONE), int(Status.NONE), found.applied + 1, status_last),
+        carried=Span(int(Status.DONE), int(Status.NONE), found.applied + 1, carried_last),
         newest=max(found.applied, stored_last),
     )
 

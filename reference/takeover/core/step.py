@@ -43,6 +43,7 @@ def step(core: Core, event: Event, now: int) -> tuple[Core, tuple[Effect, ...]]:
             else:
                 challenging.beat(turn)
         case Connected():
+            turn.note(copied=False)
             following.say_position(turn)
         case PeerSaid(message):
             _peer_said(turn, message)

@@ -1,0 +1,101 @@
+"""A connection on which framed messages go both ways: between the servers, and to the witness.
+
+Each side says `Hello` first, and goes on only if the other is who it should be and was told the same constants. From
+then on every frame is one message, parsed at this edge and nowhere else. Anything malformed ends the connection with
+the reason; nothing of it reaches the core.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from takeover.endpoint import Endpoint
+from takeover.errors import PeerError
+from takeover_spec.codec import Malformed
+from takeover_spec.wire import LENGTH_BYTES, Hello, Message, agree, decode, encode, frame_length
+
+HELLO_TIMEOUT_S = 5.0
+"""How long the other side may take to say who it is, in seconds."""
+
+BACKLOG_BYTES_MAX = 8 * 1024 * 1024
+"""How much may wait to be sent before messages are lost rather than queued, in bytes."""
+
+
+class Connection:
+    """One open connection, after both sides said `Hello`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, theirs: Hello) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.theirs = theirs
+        """What the other side said it is."""
+
+    def say(self, message: Message) -> None:
+        """Send a message, or lose it: when the connection is closing, or the other side reads too slowly."""
+        transport: Any = self._writer.transport
+        if not transport.is_closing() and transport.get_write_buffer_size() < BACKLOG_BYTES_MAX:
+            self._writer.write(encode(message))
+
+    async def send(self, message: Message) -> None:
+        """Send a message, at the other side's pace. Raises `ConnectionError` when the connection is gone."""
+        self._writer.write(encode(message))
+        await self._writer.drain()
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """The messages, until the connection ends. Raises `PeerError` on anything malformed."""
+        while (message := await _read(self._reader)) is not None:
+            if isinstance(message, Hello):
+                raise PeerError("a second hello")
+            yield message
+
+    def close(self) -> None:
+        """Close the connection, at once."""
+        self._writer.transport.abort()
+
+
+async def greet(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mine: Hello, expected: tuple[str, ...]
+) -> Connection:
+    """Say hello, and hear it. Raises `PeerError` when the other side is not one of `expected`, or disagrees."""
+    writer.write(encode(mine))
+    try:
+        async with asyncio.timeout(HELLO_TIMEOUT_S):
+            theirs = await _read(reader)
+    except TimeoutError:
+        raise PeerError(f"no hello within {HELLO_TIMEOUT_S:g} s") from None
+    if not isinstance(theirs, Hello):
+        raise PeerError(
+            "closed before its hello" if theirs is None else f"a {type(theirs).__name__} before its hello"
+        )
+    problem = agree(mine, theirs, expected)
+    if problem:
+        raise PeerError(problem)
+    return Connection(reader, writer, theirs)
+
+
+async def dial(endpoint: Endpoint, mine: Hello, expected: tuple[str, ...]) -> Connection:
+    """Connect, and say hello. Raises `OSError` or `PeerError`."""
+    reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
+    try:
+        return await greet(reader, writer, mine, expected)
+    except BaseException:
+        writer.transport.abort()
+        raise
+
+
+async def _read(reader: asyncio.StreamReader) -> Message | None:
+    """The next message; None at the end of the connection."""
+    try:
+        prefix = await reader.readexactly(LENGTH_BYTES)
+        body = await reader.readexactly(frame_length(prefix))
+        return decode(body)
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise PeerError(f"ended in the middle of a frame, after {len(error.partial)} bytes") from None
+        return None
+    except (ConnectionError, OSError):
+        return None
+    except Malformed as error:
+        raise PeerError(str(error)) from None

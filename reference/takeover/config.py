@@ -1,0 +1,270 @@
+"""The configuration of a node and of a witness: what an operator wrote, read once and then trusted.
+
+Every option, with its unit, its default and when to change it, is explained in `default_node.toml` and
+`default_witness.toml`; those two files are themselves valid, and hold every optional key at its default.
+
+What complicates it: some values are right only together. A grant that is asked for too seldom lapses under a healthy
+server, and one whose slack eats it up is no grant. Those are refused here, with the numbers that decided, rather than
+noticed as a server that never keeps its address.
+
+Refused: defaults that depend on other values (a third of the lease, say). What a file does not say should be readable
+in one place, and change with nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from takeover.applications import ApplicationConfig
+from takeover.core.state import counted_ns
+from takeover.endpoint import Endpoint
+from takeover.health import Health
+from takeover.toml_table import Problems, Table, read_toml
+from takeover_spec.words import PPM, Constants, Identity
+
+MS = 1_000_000
+"""Nanoseconds in a millisecond."""
+
+GRANT_MS_MAX = 3_600_000
+"""The longest grant, in ms: the identity guard takes a later end for a mistaken clock."""
+
+BEATS_MIN = 3
+"""How many beats have to fit into each grant at least, so that a lost message or two do not end it."""
+
+SOCKET_PATH_BYTES_MAX = 107
+"""The longest path of a Unix socket that Linux takes, in bytes."""
+
+LONGEST_SOCKET_NAME = "intercept.sock"
+"""Of the sockets in the data directory, the one with the longest name."""
+
+_PAIR = ("[A-Za-z0-9._-]{1,64}", "a name of up to 64 letters, digits, dots, dashes and underscores")
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelConfig:
+    """The channel between the servers: the secondary dials the primary."""
+
+    listen: Endpoint | None
+    """Where this server listens for its peer; never None at the primary."""
+    peer: Endpoint | None
+    """Where the peer listens; never None at the secondary."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicIdentityConfig:
+    """The public identity as this server enables it."""
+
+    listen: Endpoint
+    """The public address; the same at both servers."""
+    forward: Endpoint
+    """Where the application on this machine listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """What a node was told."""
+
+    file: Path
+    pair: str
+    """Names the pair; two servers and a witness of different pairs do not talk."""
+    identity: Identity
+    data_directory: Path
+    constants: Constants
+    """What both servers and the witness must have been told alike."""
+    beat_ns: int
+    """How often grants are asked for, in nanoseconds."""
+    patience_ns: int
+    """How long the passive server may be silent before it is declared not eligible, in nanoseconds."""
+    channel: ChannelConfig
+    witness: Endpoint
+    """Where the witness listens."""
+    public_identity: PublicIdentityConfig
+    unsafe_bytes_max: int
+    """When the unsafe queue holds this many bytes, applications are made to wait (QUEUE-6)."""
+    applications: tuple[ApplicationConfig, ...]
+    log_level: str
+    """`debug`, `info`, `warning` or `error`."""
+    log_file: Path | None
+    """Where the log goes; None is standard error."""
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessConfig:
+    """What a witness was told."""
+
+    file: Path
+    pair: str
+    listen: Endpoint
+    data_directory: Path
+    constants: Constants
+    """What both servers and the witness must have been told alike."""
+    log_level: str
+    log_file: Path | None
+
+
+def load_node(path: Path) -> NodeConfig:
+    """Read a node's file. Raises ConfigurationError with everything that is wrong in it."""
+    problems = Problems(path)
+    top = Table(read_toml(path), problems)
+    identity = Identity[top.choice("identity", ("primary", "secondary")).upper()]
+    synchronous = top.choice("mode", ("synchronous", "asynchronous"), "synchronous") == "synchronous"
+    grants = top.table("grants")
+    constants = _constants(grants, synchronous)
+    beat_ns, patience_ns = _beat_and_patience(grants, constants)
+    witness, queue = top.table("witness"), top.table("queue")
+    directory = _data_directory(top)
+    level, log_file = _logging(top.table("logging"))
+    config = NodeConfig(
+        file=path,
+        pair=top.text("pair", *_PAIR),
+        identity=identity,
+        data_directory=directory,
+        constants=constants,
+        beat_ns=beat_ns,
+        patience_ns=patience_ns,
+        channel=_channel(top.table("channel"), identity),
+        witness=witness.endpoint("address"),
+        public_identity=_public_identity(top.table("public_identity")),
+        unsafe_bytes_max=queue.number("unsafe_bytes_max", 1 << 20, 1 << 50, "bytes", 256 << 20),
+        applications=_applications(top, directory),
+        log_level=level,
+        log_file=log_file,
+    )
+    for table in (top, grants, witness, queue):
+        table.finish()
+    problems.raise_if_any()
+    return config
+
+
+def load_witness(path: Path) -> WitnessConfig:
+    """Read a witness's file. Raises ConfigurationError with everything that is wrong in it."""
+    problems = Problems(path)
+    top = Table(read_toml(path), problems)
+    synchronous = top.choice("mode", ("synchronous", "asynchronous"), "synchronous") == "synchronous"
+    grants = top.table("grants")
+    level, log_file = _logging(top.table("logging"))
+    config = WitnessConfig(
+        file=path,
+        pair=top.text("pair", *_PAIR),
+        listen=top.endpoint("listen"),
+        data_directory=_data_directory(top),
+        constants=_constants(grants, synchronous),
+        log_level=level,
+        log_file=log_file,
+    )
+    for table in (top, grants):
+        table.finish()
+    problems.raise_if_any()
+    return config
+
+
+def _constants(grants: Table, synchronous: bool) -> Constants:
+    """The numbers that servers and witness must have been told alike."""
+    lease_ms = grants.number("lease_ms", 1, GRANT_MS_MAX, "milliseconds", 3000)
+    promise_ms = grants.number("promise_ms", 1, GRANT_MS_MAX, "milliseconds", 3000)
+    drift_ppm = grants.number("drift_ppm", 0, PPM - 1, "parts per million", 1000)
+    slack_ms = grants.number("expiry_slack_ms", 0, GRANT_MS_MAX, "milliseconds", 200)
+    for name, length_ms in (("lease_ms", lease_ms), ("promise_ms", promise_ms)):
+        left_ms = counted_ns(length_ms * MS, drift_ppm) / MS
+        if grants.is_good(name, "drift_ppm", "expiry_slack_ms") and slack_ms >= left_ms:
+            grants.problem(
+                "expiry_slack_ms",
+                f"{slack_ms}",
+                f"less than the {left_ms:g} ms that {name} = {length_ms} leaves at drift_ppm = {drift_ppm}",
+            )
+    return Constants(lease_ms * MS, promise_ms * MS, drift_ppm, slack_ms * MS, synchronous)
+
+
+def _beat_and_patience(grants: Table, constants: Constants) -> tuple[int, int]:
+    """How often grants are asked for, and how long a silence is borne, in nanoseconds."""
+    beat_ms = grants.number("beat_ms", 1, GRANT_MS_MAX, "milliseconds", 500)
+    patience_ms = grants.number("patience_ms", 1, GRANT_MS_MAX, "milliseconds", 6000)
+    agreed = ("drift_ppm", "expiry_slack_ms", "beat_ms")
+    for name, length_ns in (("lease_ms", constants.lease_ns), ("promise_ms", constants.promise_ns)):
+        left_ns = counted_ns(length_ns, constants.drift_ppm) - constants.expiry_slack_ns
+        if grants.is_good(name, *agreed) and beat_ms * MS * BEATS_MIN > left_ns:
+            grants.problem(
+                "beat_ms",
+                f"{beat_ms}",
+                f"at most a {'third' if BEATS_MIN == 3 else f'{BEATS_MIN}th'} of the {left_ns / MS:g} ms that {name}"
+                f" = {length_ns // MS} leaves after drift and slack",
+            )
+    if grants.is_good("beat_ms", "patience_ms") and patience_ms < 2 * beat_ms:
+        grants.problem("patience_ms", f"{patience_ms}", f"at least two beats, {2 * beat_ms} ms")
+    return beat_ms * MS, patience_ms * MS
+
+
+def _data_directory(top: Table) -> Path:
+    directory = top.path("data_directory")
+    socket = directory / LONGEST_SOCKET_NAME
+    if top.is_good("data_directory") and len(bytes(socket)) > SOCKET_PATH_BYTES_MAX:
+        found = f"{directory}, where a socket would be {len(bytes(socket))} bytes deep"
+        top.problem(
+            "data_directory", found, f"a path that leaves {socket.name} within {SOCKET_PATH_BYTES_MAX} bytes"
+        )
+    return directory
+
+
+def _channel(channel: Table, identity: Identity) -> ChannelConfig:
+    """The one end that this server needs, and the other if it is there."""
+    needed = "listen" if identity is Identity.PRIMARY else "peer"
+    ends = {
+        name: channel.endpoint(name) if channel.has(name) or name == needed else None
+        for name in ("listen", "peer")
+    }
+    channel.finish()
+    return ChannelConfig(ends["listen"], ends["peer"])
+
+
+def _public_identity(table: Table) -> PublicIdentityConfig:
+    listen, forward = table.endpoint("listen"), table.endpoint("forward")
+    if table.is_good("listen", "forward") and listen == forward:
+        table.problem("forward", str(forward), "another address than `listen`: the application's own")
+    table.finish()
+    return PublicIdentityConfig(listen, forward)
+
+
+def _logging(table: Table) -> tuple[str, Path | None]:
+    level = table.choice("level", ("debug", "info", "warning", "error"), "info")
+    file = table.path("file") if table.has("file") else None
+    table.finish()
+    return level, file
+
+
+def _applications(top: Table, data_directory: Path) -> tuple[ApplicationConfig, ...]:
+    applications: list[ApplicationConfig] = []
+    for table in top.tables("application"):
+        application = _application(table, data_directory)
+        if application.name and application.name in {other.name for other in applications}:
+            table.problem("name", f'"{application.name}" once more', "a name of its own")
+        applications.append(application)
+        table.finish()
+    return tuple(applications)
+
+
+def _application(table: Table, data_directory: Path) -> ApplicationConfig:
+    """One application; what the file does not say is left to the defaults of `ApplicationConfig`."""
+    name = table.text("name", *_PAIR)
+    numbers = {
+        "health_interval_ms": (1, "milliseconds"),
+        "health_failures_max": (1, "failures"),
+        "stop_timeout_ms": (0, "milliseconds"),
+        "ready_timeout_ms": (1, "milliseconds"),
+    }
+    said = {
+        key: table.number(key, least, GRANT_MS_MAX, unit)
+        for key, (least, unit) in numbers.items()
+        if table.has(key)
+    }
+    health: Health | None = None
+    if table.has("health"):
+        health = table.words("health") if table.holds_list("health") else table.endpoint("health")
+    return ApplicationConfig(
+        name=name,
+        argv=table.words("command"),
+        log_path=table.path("log") if table.has("log") else data_directory / f"{name}.log",
+        environment=table.texts("environment"),
+        health=health,
+        **said,
+    )

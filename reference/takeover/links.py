@@ -1,0 +1,239 @@
+"""The links of a server: to its peer and to the witness, kept up for as long as the server runs.
+
+The secondary dials the primary; both dial the witness. A link that breaks is dialled again. While it is down, what is
+said is lost, which the protocol allows for: everything that matters is said again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from takeover.channel import Connection, dial, greet
+from takeover.core import events as ev
+from takeover.errors import PeerError, TakeoverError
+from takeover.queues import Queue
+from takeover.replication import IncomingCopy, send_copy, ship, take_copy
+from takeover_spec import wire
+from takeover_spec.words import Identity
+
+if TYPE_CHECKING:
+    from takeover.node import Node
+
+log = logging.getLogger("takeover.links")
+
+REDIAL_S = 0.1
+"""How long after a failure a link is dialled again, in seconds."""
+
+INBOX_MAX = 2_000
+"""How many events may wait for the core before a link stops reading."""
+
+
+class Link:
+    """A connection to one other party, and its successors."""
+
+    def __init__(self, node: Node, hello: wire.Hello) -> None:
+        self._node = node
+        self._hello = hello
+        self._connection: Connection | None = None
+        self._dialling: asyncio.Task[None] | None = None
+        self._complaint = ""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the link is up."""
+        return self._connection is not None
+
+    def say(self, message: wire.Message) -> None:
+        """Send a message, or lose it."""
+        if self._connection:
+            self._connection.say(message)
+
+    async def close(self) -> None:
+        """Break the link for good."""
+        if self._dialling:
+            self._dialling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._dialling
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def _complain(self, problem: str) -> None:
+        """Log why the link is down, once."""
+        if problem != self._complaint:
+            log.warning("a link is down: %s", problem, extra={"fields": {"link": type(self).__name__}})
+            self._complaint = problem
+
+    async def _listen_to(self, connection: Connection) -> None:
+        """Hand on what arrives, until the connection ends."""
+        self._drop()
+        self._connection = connection
+        self._complaint = ""
+        log.info(
+            "a link is up", extra={"fields": {"link": type(self).__name__, "to": connection.theirs.party}}
+        )
+        self._came_up()
+        try:
+            async for message in connection.messages():
+                await self._heard(message)
+                while len(self._node.inbox) > INBOX_MAX:
+                    await asyncio.sleep(0.001)
+        except (PeerError, TakeoverError) as error:
+            self._complain(str(error))
+        finally:
+            if self._connection is connection:
+                self._drop()
+                self._went_down()
+            else:
+                connection.close()
+
+    def _came_up(self) -> None:
+        pass
+
+    def _went_down(self) -> None:
+        pass
+
+    async def _heard(self, message: wire.Message) -> None:
+        raise NotImplementedError
+
+
+class WitnessLink(Link):
+    """The link to the witness."""
+
+    def start(self) -> None:
+        """Keep it up from now on."""
+        self._dialling = asyncio.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                connection = await dial(self._node.config.witness, self._hello, ("witness",))
+                await self._listen_to(connection)
+            except (OSError, PeerError) as error:
+                self._complain(str(error))
+            await asyncio.sleep(REDIAL_S)
+
+    async def _heard(self, message: wire.Message) -> None:
+        self._node.tell(ev.WitnessSaid(message))
+
+
+class PeerLink(Link):
+    """The link to the peer, with what is shipped over it."""
+
+    def __init__(self, node: Node, hello: wire.Hello) -> None:
+        super().__init__(node, hello)
+        self.grown = asyncio.Event()
+        """Set when the unsafe queue has grown."""
+        self._server: asyncio.Server | None = None
+        self._shipping: asyncio.Task[None] | None = None
+        self._sending: asyncio.Task[None] | None = None
+        self._incoming: IncomingCopy | None = None
+        self._received: Path | None = None
+
+    async def start(self) -> None:
+        """Keep it up from now on: the primary waits to be dialled, the secondary dials."""
+        config = self._node.config
+        if config.identity is Identity.PRIMARY:
+            listen = config.channel.listen
+            assert listen is not None, "the configuration of a primary has it"
+            self._server = await asyncio.start_server(self._dialled, listen.host, listen.port)
+        else:
+            self._dialling = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        if self._server:
+            self._server.close()
+        await super().close()
+        self._went_down()
+
+    async def _keep(self) -> None:
+        peer = self._node.config.channel.peer
+        assert peer is not None, "the configuration of a secondary has it"
+        while True:
+            try:
+                connection = await dial(peer, self._hello, ("primary",))
+                await self._listen_to(connection)
+            except (OSError, PeerError) as error:
+                self._complain(str(error))
+            await asyncio.sleep(REDIAL_S)
+
+    async def _dialled(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._listen_to(await greet(reader, writer, self._hello, ("secondary",)))
+        except PeerError as error:
+            self._complain(str(error))
+        finally:
+            writer.transport.abort()
+
+    def _came_up(self) -> None:
+        self._went_down()  # what was on its way over the link before is not on this one
+        self._node.tell(ev.Connected())
+
+    def _went_down(self) -> None:
+        self.stop_shipping()
+        if self._sending:
+            self._sending.cancel()
+        self._incoming = None
+
+    async def _heard(self, message: wire.Message) -> None:
+        match message:
+            case wire.CopyBegin(epoch, begun, upto):
+                if not self._node.core.know.active:
+                    self._incoming = IncomingCopy(epoch, begun, upto, self._node.store.incoming())
+            case wire.CopyPart():
+                if self._incoming:
+                    self._incoming.add(message)
+            case wire.CopyEnd():
+                if self._incoming:
+                    copy, self._incoming = self._incoming, None
+                    await asyncio.to_thread(copy.end, message)
+                    self._received = copy.directory
+                    self._node.tell(ev.CopyReceived(copy.epoch, copy.begun, copy.upto))
+            case _:
+                self._node.tell(ev.PeerSaid(message))
+
+    # --- shipping, and copies -------------------------------------------------------------------
+
+    def ship(self, queue: Queue, seq: int, status: int) -> None:
+        """Send the queue from there on, for as long as the connection lasts."""
+        self.stop_shipping()
+        if self._connection:
+            work = ship(self._connection, queue, seq, status, self.grown)
+            self._shipping = self._node.start_task(_while_connected(work))
+
+    def stop_shipping(self) -> None:
+        """Send no more."""
+        if self._shipping:
+            self._shipping.cancel()
+            self._shipping = None
+
+    async def take_copy(self, upto: int) -> None:
+        """Copy the data; the core holds everything that would change it meanwhile."""
+        store = self._node.store
+        await asyncio.to_thread(take_copy, store.data, store.directory.path / "outgoing")
+        self._node.tell(ev.CopyTaken(upto))
+
+    def send_copy(self, epoch: int, begun: int, upto: int) -> None:
+        """Send the copy that was taken."""
+        if self._connection:
+            copy = self._node.store.directory.path / "outgoing"
+            work = send_copy(self._connection, copy, epoch, begun, upto)
+            self._sending = self._node.start_task(_while_connected(work))
+
+    def received(self) -> Path:
+        """Where the copy is that was received last."""
+        assert self._received is not None, "no copy was received"
+        return self._received
+
+
+async def _while_connected(work: object) -> None:
+    """Do something over a connection; that it broke is known elsewhere."""
+    with contextlib.suppress(ConnectionError, OSError):
+        await work  # type: ignore[misc]  # a coroutine

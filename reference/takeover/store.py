@@ -1,0 +1,348 @@
+"""What a server keeps on its disk, and how each action that must be durable becomes so.
+
+Everything that belongs to one epoch is in a directory named after it, and `state.json` says which epoch it is. So the
+great changes (a takeover, a resynchronisation) are prepared beside what is there, and happen when the state is saved,
+in one step; what is left of the old is removed afterwards, and once more at the next start.
+
+How far updates are applied changes with every update. It is kept in a small file that is written and not synced, and
+in the state at each checkpoint, when the data is synced too. A killed process finds the first; after a power cut only
+the second counts, and the updates since, still in the safe queue, are applied once more. The safe queue lets go of an
+update only at a checkpoint that covers it (QUEUE-4).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import struct
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from takeover.carrying_out import apply, carry_out, sync_tree
+from takeover.core.state import remembered
+from takeover.data_directory import DataDirectory
+from takeover.errors import CallerError, StateDamaged
+from takeover.operations import Operation, Outcome, Write, decode
+from takeover.queues import Entry, Queue, QueueReader
+from takeover.replay_window import ReplayWindow
+from takeover_spec.knowledge import Knowledge
+
+CHECKPOINT_UPDATES = 5_000
+"""After so many updates applied the data is synced, and the safe queue lets go of them."""
+
+TRIM_UPDATES = 1_000
+"""The unsafe queue lets go of so many updates at a time."""
+
+_APPLIED = struct.Struct(">QQ")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The durable state of a server (`Knowledge` says what the names mean)."""
+
+    active: bool = False
+    epoch: int = 0
+    seen: int = 0
+    returned: bool = False
+    drained: bool = False
+    unsafe: bool = False
+    released: int = 0
+    begun: int = 0
+    """The last update of the epochs before, at a server that is or was active."""
+    checkpoint: int = 0
+    """The last update applied whose effect on the data is synced."""
+    copy: int = 0
+    """Which directory of `data/` holds the data: a resynchronisation makes a new one."""
+    boot_id: str = ""
+    """The boot of the machine in which the process last ran."""
+
+
+class Store:
+    """A server's disk. One thread owns it, but for `sync` and `checkpoint`."""
+
+    def __init__(self, directory: DataDirectory) -> None:
+        """Open what is there, and repair what a crash left half done. Raises `StorageDamaged`."""
+        self.directory = directory
+        self.state = self._load()
+        self._clean()
+        self.data.mkdir(parents=True, exist_ok=True)
+        self._counter = os.open(directory.path / "applied", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self.applied = self._found_applied()
+        """The last update applied; at a server that is or was active, the last one of the epochs before."""
+        self._trimmed = 0
+        self._window = ReplayWindow()
+        self.unsafe: Queue | None = None
+        """The unsafe queue of this server's own epoch, if it is or was active in it."""
+        self.safe: Queue | None = None
+        """The safe queue, if this server follows an epoch."""
+        self.reader: QueueReader | None = None
+        """Where the next update to apply is read."""
+        if self.state.unsafe:
+            self.unsafe = self._queue(directory.unsafe, self.state.epoch, self.state.begun + 1)
+        if self.follows:
+            self._open_safe()
+
+    @property
+    def follows(self) -> bool:
+        """Whether the data belongs to an epoch that this server follows."""
+        return self.state.epoch >= 1 and not self.state.active and not self.state.returned
+
+    @property
+    def data(self) -> Path:
+        """The protected data."""
+        return self.directory.data / str(self.state.copy)
+
+    def found(self) -> Knowledge:
+        """What the server finds: its durable state, and how far its queues reach."""
+        s = self.state
+        stored = self.safe.last_update if self.safe else 0
+        settled = self.safe.last_status if self.safe else 0
+        know = Knowledge(
+            active=s.active,
+            epoch=s.epoch,
+            seen=s.seen,
+            returned=s.returned,
+            drained=s.drained,
+            unsafe=s.unsafe,
+            released=s.released,
+            applied=self.applied,
+            reported=max(self.applied, settled) if self.safe else 0,  # it may have said so
+            logged=self.unsafe.last_update if self.unsafe else self.applied,
+        )
+        carried = self.unsafe.last_status if self.unsafe else 0
+        return remembered(know, stored, settled, carried)
+
+    # --- the actions ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """`Start`: passive, whatever it was (ROLE-1)."""
+        self._save(active=False, returned=self.state.returned or self.state.active, boot_id=_boot_id())
+
+    def see(self, epoch: int) -> None:
+        """An epoch was heard of."""
+        if epoch > self.state.seen:
+            self._save(seen=epoch)
+
+    def store(self, seq: int, operation: bytes) -> None:
+        """`Store`, but for the sync."""
+        assert self.safe is not None
+        self.safe.store(seq, operation)
+
+    def store_status(self, seq: int, outcome: Outcome) -> None:
+        """`StoreStatus`, but for the sync."""
+        assert self.safe is not None
+        self.safe.store_status(seq, outcome)
+
+    def next_to_apply(self) -> Entry | None:
+        """The next update of the safe queue that has its status."""
+        return self.reader.peek() if self.reader and not self.state.drained else None
+
+    def apply(self, entry: Entry) -> None:
+        """`Apply`; `wants_checkpoint` must have been asked."""
+        assert self.reader is not None
+        operation = decode(entry.operation)
+        if entry.outcome.done:
+            self._window.add(operation)
+        apply(self.data, operation, entry.outcome)
+        self.applied = entry.seq
+        os.pwrite(self._counter, _APPLIED.pack(self.state.epoch, entry.seq), 0)
+        self.reader.advance()
+
+    def wants_checkpoint(self, entry: Entry) -> bool:
+        """Whether the data has to be synced before this update is applied: so that a power cut can be repaired."""
+        many = self.applied - self.state.checkpoint >= CHECKPOINT_UPDATES
+        return many or (entry.outcome.done and not self._window.admits(decode(entry.operation)))
+
+    def checkpoint(self) -> None:
+        """Sync the data, and let the safe queue go of what it has."""
+        sync_tree(self.data)
+        self._window.clear()
+        self._save(checkpoint=self.applied)
+        if self.safe:
+            self.safe.drop_through(self.applied)
+
+    def discard(self, kept: int, last: int) -> None:
+        """`Discard`: the rest of the safe queue is gone, and the loss statement says which updates that was."""
+        assert self.safe is not None or self.state.epoch == 0
+        if self.safe:
+            seqs = range(kept + 1, last + 1)
+            cursor = self.safe.updates.cursor(kept + 1) if seqs else None
+            lost = [self._described(self.safe, cursor.next(), None) for _ in seqs] if cursor else []
+            self._write_loss(
+                self.directory.path / "loss" / f"{self.state.epoch}-takeover.json", kept, last, lost
+            )
+            self.safe.discard_after(kept)
+        self._save(drained=True)
+
+    def take_role(self, epoch: int) -> None:
+        """`TakeRole`: an empty unsafe queue, and the epoch."""
+        self.unsafe = self._queue(self.directory.unsafe, epoch, self.applied + 1)
+        self._trimmed = self.applied
+        self._save(
+            active=True, epoch=epoch, seen=max(epoch, self.state.seen), unsafe=True, begun=self.applied
+        )
+        self._close_safe()
+
+    def step_down(self) -> None:
+        """`StepDown`."""
+        self._save(active=False, returned=True)
+
+    def log(self, seq: int, operation: bytes) -> None:
+        """`Log`, but for the sync."""
+        assert self.unsafe is not None
+        self.unsafe.store(seq, operation)
+
+    def carry_out(self, operation: Operation) -> Outcome:
+        """Change the data. `carried` says how it ended."""
+        return carry_out(self.data, operation)
+
+    def carried(self, seq: int, outcome: Outcome) -> None:
+        """`CarryOut`, but for the sync."""
+        assert self.unsafe is not None
+        self.unsafe.store_status(seq, outcome)
+
+    def trim(self, upto: int) -> None:
+        """`Trim`, when it is worth it."""
+        assert self.unsafe is not None
+        if upto - self._trimmed >= TRIM_UPDATES:
+            self.unsafe.drop_through(upto)
+            self._trimmed = upto
+
+    def set_aside(self, kept: int, last: int) -> None:
+        """`SetAside`: the unsafe queue goes to `aside/`, with the statement of what is lost (QUEUE-5, LOSS-1)."""
+        assert self.unsafe is not None
+        epoch = self.state.epoch
+        lost = []
+        updates, statuses = self.unsafe.updates.cursor(kept + 1), self.unsafe.statuses.cursor(kept + 1)
+        for _ in range(kept + 1, last + 1):
+            lost.append(self._described(self.unsafe, updates.next(), statuses.next()))
+        self.unsafe.close()
+        self._write_loss(self.directory.unsafe / str(epoch) / "loss.json", kept, last, lost)
+        os.replace(self.directory.unsafe / str(epoch), self.directory.aside / str(epoch))
+        self.unsafe = None
+        self._save(unsafe=False)
+
+    def incoming(self) -> Path:
+        """An empty directory beside the data, for a copy."""
+        path = self.directory.data / f"{self.state.copy + 1}.incoming"
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        return path
+
+    def resynchronise(self, epoch: int, upto: int, copy: Path) -> None:
+        """`Resynchronise`: the copy, which is synced, becomes the data, with an empty safe queue."""
+        self._close_safe()
+        shutil.rmtree(self.directory.safe / str(epoch), ignore_errors=True)
+        os.replace(copy, self.directory.data / str(self.state.copy + 1))
+        self.applied = upto
+        os.pwrite(self._counter, _APPLIED.pack(epoch, upto), 0)
+        self._save(
+            epoch=epoch,
+            seen=max(epoch, self.state.seen),
+            returned=False,
+            drained=False,
+            begun=upto,
+            checkpoint=upto,
+            copy=self.state.copy + 1,
+        )
+        self._open_safe()
+        self._clean()
+
+    # --- making it durable ----------------------------------------------------------------------
+
+    @property
+    def dirty(self) -> list[Queue]:
+        """The queues with something in them that is not durable."""
+        return [queue for queue in (self.unsafe, self.safe) if queue is not None and queue.dirty]
+
+    def close(self) -> None:
+        """Sync and close everything."""
+        if self.follows and self.applied > self.state.checkpoint:
+            self.checkpoint()
+        if self.unsafe:
+            self.unsafe.close()
+        self._close_safe()
+        os.close(self._counter)
+        self.directory.close()
+
+    def _save(self, **changes: Any) -> None:
+        self.state = replace(self.state, **changes)
+        self.directory.state.save(asdict(self.state))
+
+    def _load(self) -> State:
+        saved = self.directory.state.load()
+        if saved is None:
+            return State()
+        try:
+            return State(**saved)  # type: ignore[arg-type]  # checked by the two lines below
+        except TypeError as error:
+            raise StateDamaged(self.directory.path / "state.json", 0, str(error)) from None
+
+    def _found_applied(self) -> int:
+        s = self.state
+        if s.active or s.returned:
+            return s.begun
+        counted = os.pread(self._counter, _APPLIED.size, 0)
+        if len(counted) == _APPLIED.size and s.boot_id == _boot_id():
+            epoch, applied = _APPLIED.unpack(counted)
+            if epoch == s.epoch:
+                return max(int(applied), s.checkpoint)
+        return s.checkpoint
+
+    def _queue(self, parent: Path, epoch: int, first: int) -> Queue:
+        return Queue.open(parent / str(epoch), epoch, first, disk=self.directory.disk)
+
+    def _open_safe(self) -> None:
+        self.safe = self._queue(self.directory.safe, self.state.epoch, self.state.begun + 1)
+        self.reader = self.safe.reader(self.applied + 1) if not self.state.drained else None
+
+    def _close_safe(self) -> None:
+        if self.reader:
+            self.reader.close()
+        if self.safe:
+            self.safe.close()
+        self.reader = self.safe = None
+
+    def _clean(self) -> None:
+        """Remove what the state does not speak of: what was prepared and did not happen, and what is over."""
+        epoch = str(self.state.epoch)
+        keep = {
+            self.directory.data: {str(self.state.copy)},
+            self.directory.safe: {epoch} if self.follows else set(),
+            self.directory.unsafe: {epoch} if self.state.unsafe else set(),
+        }
+        for parent, names in keep.items():
+            for path in parent.iterdir():
+                if path.name not in names:
+                    shutil.rmtree(path)
+
+    def _described(
+        self, queue: Queue, update: tuple[int, bytes] | None, status: tuple[int, bytes] | None
+    ) -> dict[str, Any]:
+        if update is None:
+            raise CallerError(f"{self.directory.path}: an update to be stated as lost is not in the queue")
+        seq, entry = update
+        operation = decode(queue.decode_update(entry, seq))
+        described: dict[str, Any] = {"kind": type(operation).__name__}
+        for name, value in asdict(operation).items():
+            described[name] = base64.b64encode(value).decode() if isinstance(value, bytes) else value
+        if isinstance(operation, Write):
+            described["bytes"] = len(operation.data)
+        done = queue.decode_status(status[1], seq).done if status else None
+        return {"seq": seq, "done": done, "operation": described}
+
+    def _write_loss(self, path: Path, kept: int, last: int, lost: list[dict[str, Any]]) -> None:
+        path.parent.mkdir(exist_ok=True)
+        statement = {"epoch": self.state.epoch, "kept": kept, "last": last, "lost": lost}
+        with path.open("w") as file:
+            json.dump(statement, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _boot_id() -> str:
+    return _BOOT_ID.read_text().strip()

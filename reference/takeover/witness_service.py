@@ -1,0 +1,121 @@
+"""The witness as a service: the shell around `core/witness.py`.
+
+It reads a message, lets the core decide, makes durable what has to be, writes the trace, and answers. One message is
+dealt with at a time, whichever server it comes from, so there is one order of everything it ever granted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from dataclasses import asdict
+from typing import assert_never
+
+from takeover.channel import Connection, greet
+from takeover.config import WitnessConfig
+from takeover.core.witness import Answer, Witness, WitnessEffect, begin_witness, witness_step
+from takeover.data_directory import DataDirectory
+from takeover.errors import PeerError, StateDamaged
+from takeover.linux import boottime_ns
+from takeover.tracing import TraceWriter
+from takeover_spec import actions as act
+from takeover_spec import wire
+from takeover_spec.knowledge import WitnessKnowledge
+from takeover_spec.trace import WITNESS_FOUND, Header
+from takeover_spec.words import Identity
+
+log = logging.getLogger("takeover.witness")
+
+
+class WitnessService:
+    """A running witness."""
+
+    def __init__(self, config: WitnessConfig) -> None:
+        self._config = config
+        self._directory = DataDirectory.open(config.data_directory)
+        found = self._found()
+        header = Header("witness", config.pair, config.constants, found)
+        self._trace = TraceWriter(self._directory.path / "trace", header)
+        now = boottime_ns()
+        self._core, effects = begin_witness(config.constants, found, now)
+        self._carry_out(effects, now, None)
+        self._connections: set[Connection] = set()
+
+    async def serve(self, stopped: asyncio.Event) -> None:
+        """Serve until `stopped`."""
+        listen = self._config.listen
+        server = await asyncio.start_server(self._connected, listen.host, listen.port)
+        log.info(
+            "the witness listens", extra={"fields": {"listen": str(listen), "trace": str(self._trace.path)}}
+        )
+        async with server:
+            await stopped.wait()
+            for connection in self._connections:
+                connection.close()
+        self._trace.close()
+        self._directory.close()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        mine = wire.hello(self._config.pair, "witness", self._trace.run, self._config.constants)
+        connection: Connection | None = None
+        party = "stranger"
+        try:
+            connection = await greet(reader, writer, mine, ("primary", "secondary"))
+            self._connections.add(connection)
+            party = connection.theirs.party
+            async for message in connection.messages():
+                self._said(connection, Identity[party.upper()], message)
+        except PeerError as error:
+            log.warning("connection refused: %s", error, extra={"fields": {"party": party}})
+        finally:
+            if connection:
+                self._connections.discard(connection)
+            writer.transport.abort()
+
+    def _said(self, connection: Connection, sender: Identity, message: wire.Message) -> None:
+        now = boottime_ns()
+        self._core, effects = witness_step(self._core, sender, message, now)
+        self._carry_out(effects, now, connection)
+
+    def _carry_out(self, effects: tuple[WitnessEffect, ...], now: int, connection: Connection | None) -> None:
+        for effect in effects:
+            match effect:
+                case Answer(message):
+                    assert connection is not None
+                    self._trace.flush()
+                    connection.say(message)
+                    continue
+                case act.Grant() | act.Record() | act.EndLease():
+                    self._save(self._core)
+                case act.WitnessStart():
+                    pass
+                case _:
+                    assert_never(effect)
+            self._trace.note(effect, now)
+        self._trace.flush()
+
+    def _save(self, core: Witness) -> None:
+        durable = {name: value for name, value in asdict(core.know).items() if name in WITNESS_FOUND}
+        durable["holder"] = int(durable["holder"])
+        if durable != self._directory.state.load():  # a renewal changes nothing that is durable
+            self._directory.state.save(durable)
+
+    def _found(self) -> WitnessKnowledge:
+        saved = self._directory.state.load()
+        if saved is None:
+            return WitnessKnowledge()
+        if set(saved) != set(WITNESS_FOUND):
+            raise StateDamaged(
+                self._directory.path / "state.json", 0, f"holds {sorted(saved)}, not {WITNESS_FOUND}"
+            )
+        return WitnessKnowledge(**saved)  # type: ignore[arg-type]  # the file's checksum vouches for the types
+
+
+async def run_witness(config: WitnessConfig) -> None:
+    """Run a witness until SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await WitnessService(config).serve(stopped)

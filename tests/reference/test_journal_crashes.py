@@ -1,0 +1,258 @@
+"""The journal cut at every call and every byte, on full disks, and after failed syncs."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from takeover import journal_frames
+from takeover.errors import DiskFull, StorageRefused
+from takeover.journal import Journal
+from takeover_models.disk import CutDisk, PowerCut
+from takeover_models.journal_belief import Belief, Step, read
+from takeover_models.journal_machine import open_small
+
+STEPS = (
+    *(Step("append", bytes([65 + number]) * 30) for number in range(7)),
+    Step("sync"),
+    Step("append", b"after a sync"),
+    Step("drop", percent=50),
+    Step("append", b""),
+    Step("append", b"x" * 300),
+    Step("truncate", percent=60),
+    Step("append", b"another tail"),
+    Step("sync"),
+    Step("drop", percent=100),
+    Step("append", b"unsynced"),
+    Step("truncate", percent=0),
+    Step("reset", percent=100),
+    Step("append", b"after a reset"),
+    Step("append", b"after a reset, longer" * 12),
+    Step("reset", percent=0),
+    Step("append", b"the last"),
+)
+"""Every operation in every position that matters: within a segment, across several, in a row."""
+
+
+def run_steps(directory: Path, disk: CutDisk) -> tuple[Belief, Belief]:
+    """Do all steps until the power fails; what the journal may hold then."""
+    before = after = Belief()
+    try:
+        journal = open_small(directory, disk)
+        for step in STEPS:
+            after = before.after(step)
+            before.perform(step, journal)
+            before = after
+        journal.close()
+        before = after = before.after(Step("sync"))
+    except PowerCut:
+        pass
+    return before, after
+
+
+def reopened(directory: Path, disk: CutDisk) -> Belief:
+    """What the journal holds after a restart."""
+    return read(open_small(directory, disk))
+
+
+def fresh(tmp_path: Path, name: str) -> Path:
+    """An empty directory."""
+    directory = tmp_path / name
+    directory.mkdir()
+    return directory
+
+
+def test_cut_at_every_call(tmp_path: Path) -> None:
+    """Whichever call the power fails at, and whatever survives: nothing synced is lost, nothing is invented."""
+    whole = CutDisk(fresh(tmp_path, "whole"))
+    run_steps(tmp_path / "whole", whole)
+    for call in range(1, len(whole.labels) + 1):
+        for seed in range(4):
+            directory = fresh(tmp_path, f"{call}-{seed}")
+            disk = CutDisk(directory)
+            disk.crash_at(call)
+            candidates = run_steps(directory, disk)
+            disk.cut(seed)
+            found = reopened(directory, disk)
+            assert any(belief.allows(found) for belief in candidates), (
+                call,
+                seed,
+                whole.labels[call - 1],
+                found,
+            )
+
+
+def test_cut_at_every_call_of_a_recovery(tmp_path: Path) -> None:
+    """Opening after a crash may be cut as well, any number of times."""
+    chance = random.Random(1)
+    whole = CutDisk(fresh(tmp_path, "whole"))
+    run_steps(tmp_path / "whole", whole)
+    for call in range(1, len(whole.labels) + 1, 3):
+        directory = fresh(tmp_path, f"{call}")
+        disk = CutDisk(directory)
+        disk.crash_at(call)
+        candidates = run_steps(directory, disk)
+        for again in range(1, 100):
+            disk.kill() if chance.random() < 0.5 else disk.cut(chance.randrange(1 << 16))
+            disk.crash_at(again)
+            try:
+                found = reopened(directory, disk)
+            except PowerCut:
+                continue
+            assert any(belief.allows(found) for belief in candidates), (call, again, found)
+            break
+        else:
+            raise AssertionError("opening takes more calls than were cut")
+
+
+def test_every_byte_of_the_tail_may_be_the_last(tmp_path: Path) -> None:
+    """A torn tail counts as never written: whole entries before the tear are kept, the torn one is not."""
+    payloads = [b"one", b"", b"three" * 9, b"\xf0REC\xf0MRK", b"five"]
+    total = sum(journal_frames.RECORD_BYTES + len(payload) for payload in payloads)
+    for kept_bytes in range(total + 1):
+        directory = fresh(tmp_path, str(kept_bytes))
+        disk = CutDisk(directory)
+        journal = Journal.open(directory, disk=disk)
+        journal.append(b"synced")
+        journal.sync()
+        marked = disk.unsynced_bytes
+        for payload in payloads:
+            journal.append(payload)
+        disk.cut_after(marked + kept_bytes)
+        found = reopened(directory, disk)
+        whole, room = [b"synced"], kept_bytes
+        for payload in payloads:
+            room -= journal_frames.RECORD_BYTES + len(payload)
+            if room >= 0:
+                whole.append(payload)
+        assert Belief(0, tuple(whole), len(whole)) == found
+        assert found == reopened(directory, disk)
+
+
+def test_a_full_disk_leaves_the_journal_as_it_was(tmp_path: Path) -> None:
+    """Whichever write finds no room, after however many bytes: the operation happened, or nothing did."""
+    for step in (Step("append", b"y" * 50), Step("sync"), Step("drop", percent=50), Step("reset")):
+        for write in range(1, 5):
+            for partial in (0, 1, 20, 60):
+                directory = fresh(tmp_path, f"{step.kind}-{write}-{partial}")
+                disk = CutDisk(directory)
+                journal = open_small(directory, disk)
+                before = Belief()
+                for append in (Step("append", b"x" * 50), Step("append", b"x" * 50)):
+                    before.perform(append, journal)
+                    before = before.after(append)
+                disk.full_at(write, partial=partial)
+                expected = before.after(step)
+                try:
+                    before.perform(step, journal)
+                except DiskFull:
+                    expected = before
+                disk.forget_faults()
+                found = read(journal)
+                assert (expected.first, expected.entries) == (found.first, found.entries)
+                assert expected.next == journal.append(b"room again")
+                journal.sync()
+                disk.cut(0)
+                assert (*expected.entries, b"room again") == reopened(directory, disk).entries
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    """The error says what failed, where and why."""
+    disk = CutDisk(tmp_path)
+    journal = Journal.open(tmp_path, disk=disk)
+    disk.full_at(1, partial=5)
+    with pytest.raises(
+        DiskFull, match=r"\.segment: journal\.append failed: No space left on device \(ENOSPC\)"
+    ):
+        journal.append(b"entry")
+
+
+def test_a_full_disk_can_still_drop(tmp_path: Path) -> None:
+    """Making room needs no room: dropping only overwrites in place."""
+    disk = CutDisk(tmp_path)
+    journal = open_small(tmp_path, disk)
+    for _ in range(10):
+        journal.append(b"x" * 50)
+    journal.sync()
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    journal.drop_before(9)
+    assert all(sizes[path.name] >= path.stat().st_size for path in tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) < len(sizes)
+
+
+def test_a_partial_entry_that_cannot_be_cut_off_ends_the_journal(tmp_path: Path) -> None:
+    """Then all further appends are refused, and the next opening cuts it off."""
+    disk = CutDisk(tmp_path)
+    journal = Journal.open(tmp_path, disk=disk)
+    journal.append(b"first")
+    disk.full_at(1, partial=10)
+    disk.fail_at(1, "truncate")
+    with pytest.raises(
+        StorageRefused, match=r"could not be cut off again: .*append.undo failed: Input/output error"
+    ):
+        journal.append(b"second")
+    with pytest.raises(StorageRefused, match="could not be cut off again"):
+        journal.append(b"third")
+    disk.kill()
+    assert Belief(0, (b"first",), 1) == reopened(tmp_path, disk)
+
+
+def test_a_failed_sync_ends_the_journal(tmp_path: Path) -> None:
+    """After it the page cache cannot be trusted: a second sync would lie, so all use is refused."""
+    disk = CutDisk(tmp_path)
+    journal = Journal.open(tmp_path, disk=disk)
+    journal.append(b"first")
+    cursor = journal.cursor(0)
+    disk.fail_at(1, "sync")
+    with pytest.raises(StorageRefused, match=r"may be lost: .*journal.sync failed: Input/output error"):
+        journal.sync()
+    uses: list[Callable[[], object]] = [
+        journal.sync,
+        cursor.next,
+        lambda: journal.append(b"second"),
+        lambda: journal.cursor(0),
+        lambda: journal.drop_before(1),
+        lambda: journal.truncate_from(0),
+        lambda: journal.reset(0),
+    ]
+    for use in uses:
+        with pytest.raises(StorageRefused, match="refuses further use"):
+            use()
+    cursor.close()
+    journal.close()
+
+
+def test_what_a_failed_sync_left_is_written_again(tmp_path: Path) -> None:
+    """A restarted process reads it from the page cache, where no sync tries it again: opening rewrites it."""
+    disk = CutDisk(tmp_path)
+    journal = Journal.open(tmp_path, disk=disk)
+    journal.append(b"first")
+    disk.fail_at(1, "sync")
+    with pytest.raises(StorageRefused):
+        journal.sync()
+    disk.kill()
+    assert Belief(0, (b"first",), 1) == reopened(tmp_path, disk)
+    disk.cut(0)
+    assert Belief(0, (b"first",), 1) == reopened(tmp_path, disk)
+
+
+def test_bounds_survive_any_two_saves(tmp_path: Path) -> None:
+    """Cut at every call of two saves, with many ways to tear them: one slot is always whole."""
+    for call in range(1, 8):
+        for seed in range(60):
+            directory = fresh(tmp_path, f"{call}-{seed}")
+            disk = CutDisk(directory)
+            journal = Journal.open(directory, disk=disk)
+            for _ in range(600):
+                journal.append(b"")
+            journal.sync()
+            disk.crash_at(call)
+            try:
+                journal.drop_before(255)
+                journal.drop_before(513)
+            except PowerCut:
+                disk.cut(seed)
+                assert reopened(directory, disk).first in (0, 255, 513)
+            else:
+                break
