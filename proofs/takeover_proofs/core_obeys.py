@@ -96,7 +96,7 @@ def any_core() -> tuple[Core, list[Any]]:
         "carried": Span(1, 0, _number("carried.first"), _number("carried.last")),
     }
     know = Knowledge(**{f.name: _known(f.name, f.type, tables) for f in fields(Knowledge)})
-    flags = {name: Term(z3.Bool(name)) for name in ("offered", "recorded", "copying", "stopping")}
+    flags = {name: Term(z3.Bool(name)) for name in ("offered", "recorded", "copying", "copied", "stopping")}
     core = Core(settings, know, _number("beat_at"), _number("heard_at"), refrained="", **flags)  # type: ignore[arg-type]  # terms stand for truth values
     return core, bounds
 
@@ -238,7 +238,7 @@ _FORGOTTEN: dict[str, Any] = {
     name: getattr(Knowledge(), name)
     for name in (
         "started", "lease_epoch", "lease_until", "promise_until", "given_until", "enabled", "until", "exposed",
-        "intercepting", "serving", "peer_left", "safe_latest", "alone",
+        "intercepting", "serving", "safe_latest", "alone",
     )
 }  # fmt: skip
 """What a server that starts does not find on its disk."""

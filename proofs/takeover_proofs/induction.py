@@ -1,15 +1,17 @@
 """Proof by induction: every step that the rules allow keeps every clause of the invariant.
 
-An obligation is (a kind of step, a clause): from the whole invariant before the step, the rules about the action and
-the conditions of the step, Z3 has to show the clause after it. Nothing is bounded: numbers, tables, clocks and the
+An obligation is (a kind of step, a clause): from the invariant before the step, the rules about the action and the
+conditions of the step, Z3 has to show the clause after it. Nothing is bounded: numbers, tables, clocks and the
 constants are symbols. Each obligation is asked with the negation of its goal, so *unsat* is the proof; anything but
 *unsat* is not one.
 
 The two servers are interchangeable in the world, the rules and the clauses, so a step of either is a step of the
 server numbered 0 with the names exchanged, and only its steps are asked about.
 
-A clause of one layer is proved from hypotheses that speak of that layer only: dropping a hypothesis is always
-sound, and what is left stays within what the solver decides (real arithmetic with products there, arrays here).
+A clause of one layer is proved from the clauses of that layer alone, and from those parts of the rules and conditions
+that speak of nothing else. Dropping a hypothesis is always sound, what is left stays within what the solver decides
+(real arithmetic with products there, arrays here), and each layer is a proof of its own: the properties of one need
+nothing of the other.
 """
 
 from __future__ import annotations
@@ -20,8 +22,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import z3
+from takeover_spec import actions as act
+
 from takeover_proofs import lease_layer, properties, queue_layer
 from takeover_proofs.invariant import CLAUSES, Clause, Place
+from takeover_proofs.rulebook import EVERY_RULE, Rulebook
 from takeover_proofs.symbols import (
     QUEUE_WORDS,
     STEPS,
@@ -33,14 +38,19 @@ from takeover_proofs.symbols import (
     symbols,
 )
 from takeover_proofs.terms import ArrayTable, instances, raw
-from takeover_proofs.world import WITNESS, Side, Tick, World, advance, clock_of, initially, tick
-from takeover_spec import actions as act
-from takeover_spec.rules import Rule, rules_about
+from takeover_proofs.transition import Forget, Step, Tick, take
+from takeover_proofs.world import NATURE, WITNESS, Nature, Side, World, initially
 
 LAYERS = (properties, lease_layer, queue_layer)
 """The modules that fill `CLAUSES`."""
 
 INITIALLY = "Initially"
+"""The name of the step that makes the first world."""
+
+PROVED, REFUTED, UNDECIDED = "proved", "refuted", "undecided"
+
+TIMEOUT_MS = 20_000
+"""How long the solver may take for one case of one obligation, unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,7 @@ class Obligation:
     @property
     def id(self) -> str:
         """A name for reports."""
-        return f"{self.step}/{self.clause.name.replace(' ', '-')}"
+        return f"{self.step}/{self.clause.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,34 +76,36 @@ class Result:
     seconds: float
 
 
-def nothing(rule: Rule) -> bool:
-    """Leave out no rule."""
-    return False
+def kinds_of_step(nature: Nature = Nature()) -> tuple[type | None, ...]:  # noqa: B008  # an immutable value
+    """Every kind of step; none at all makes the first world."""
+    return (None, *STEPS) if nature.durable else (None, *STEPS, Forget)
+
+
+def name_of(kind: type | None) -> str:
+    """How reports call a kind of step."""
+    return kind.__name__ if kind else INITIALLY
 
 
 def obligations(wanted: Callable[[Obligation], bool] = lambda obligation: True) -> list[Obligation]:
     """Everything to be proved, in order."""
-    names = [INITIALLY, *(kind.__name__ for kind in STEPS)]
-    every = (Obligation(name, clause) for name in names for clause in CLAUSES)
+    every = (Obligation(name_of(kind), clause) for kind in kinds_of_step() for clause in CLAUSES)
     return [obligation for obligation in every if wanted(obligation)]
 
 
 def prove(
     wanted: Callable[[Obligation], bool] = lambda obligation: True,
-    without: Callable[[Rule], bool] = nothing,
-    timeout_ms: int = 20_000,
+    rules: Rulebook = EVERY_RULE,
+    nature: Nature = Nature(),  # noqa: B008  # an immutable value
+    timeout_ms: int = TIMEOUT_MS,
 ) -> Iterator[Result]:
-    """Prove the obligations that are `wanted`, in order, a result each; rules for which `without` holds are left out."""
-    for kind in (None, *STEPS):
-        name = kind.__name__ if kind else INITIALLY
-        todo = [o for o in obligations(wanted) if o.step == name]
-        if not todo:
-            continue
+    """Prove the obligations that are `wanted`, in order, a result each, from these rules in a world of this nature."""
+    for kind in kinds_of_step(nature):
+        todo = [o for clause in CLAUSES if wanted(o := Obligation(name_of(kind), clause))]
         begun = time.perf_counter()
-        cases = [_first_case()] if kind is None else list(_cases(kind, without))
+        cases = list(_cases(kind, rules, nature)) if todo else []
         for obligation in todo:
             verdicts = {case.decide(obligation.clause, timeout_ms) for case in cases}
-            worst = next(v for v in ("refuted", "undecided", "proved") if v in verdicts)
+            worst = next(v for v in (REFUTED, UNDECIDED, PROVED) if v in verdicts)
             now = time.perf_counter()
             yield Result(obligation, worst, now - begun)
             begun = time.perf_counter()
@@ -113,46 +125,53 @@ class _Case:
     def decide(self, clause: Clause, timeout_ms: int) -> str:
         goal = raw(clause.holds(self.after, self.constants, self.place))
         if self.before is not None and goal.eq(raw(clause.holds(self.before, self.constants, self.place))):
-            return "proved"  # the step touches nothing that the clause speaks of
+            return PROVED  # the step touches nothing that the clause speaks of
         solver = z3.SolverFor("QF_NRA") if clause.layer == "lease" else z3.Solver()
         solver.set("timeout", timeout_ms)
         solver.add(self.hypotheses[clause.layer])
         solver.add(z3.Not(goal))
-        return {"unsat": "proved", "sat": "refuted"}.get(str(solver.check()), "undecided")
+        return {"unsat": PROVED, "sat": REFUTED}.get(str(solver.check()), UNDECIDED)
+
+
+def _cases(kind: type | None, rules: Rulebook, nature: Nature) -> Iterator[_Case]:
+    if kind is None:
+        yield _first_case(nature)
+        return
+    for leader in (0, 1):
+        for to in (0, 1) if kind is act.Grant else (None,):
+            yield _step_case(kind, rules, symbolic_world(leader, nature), to)
 
 
 def _any_place() -> Place:
     return Place(number("seq"), number("version"))
 
 
-def _first_case() -> _Case:
+def _first_case(nature: Nature) -> _Case:
     c, bounds = symbolic_constants()
-    fresh = World()
-    sides = [_empty(side, f"server{i}") for i, side in enumerate(fresh.sides)]
-    world = replace(
-        fresh,
+    sides = [_empty(side, f"server{i}") for i, side in enumerate(World().sides)]
+    world = World(
         sides=(sides[0], sides[1]),
         witness_clock=number("witness_clock"),
         mark_epoch=number("mark_epoch"),
         mark_seq=number("mark_seq"),
-        parent=_constant_array(0),
-        owner=_constant_array(-1),
+        parent=_everywhere(0),
+        owner=_everywhere(-1),
+        nature=nature,
     )
     hypotheses = [raw(h) for h in (*initially(world), *bounds)]
     return _Case(None, world, c, _any_place(), {"lease": hypotheses, "queue": hypotheses})
 
 
-def _constant_array(default: Any) -> Any:
+def _everywhere(default: Any) -> Any:
     return ArrayTable.constant(default)
 
 
 def _empty(side: Side, name: str) -> Side:
     """The side of a server that never ran, with tables that can be read at a symbolic place."""
-    flags, numbers = _constant_array(False), _constant_array(0)
-    know = replace(side.know, stored=flags, status=numbers, carried=numbers)
+    flags, numbers = _everywhere(False), _everywhere(0)
     return replace(
         side,
-        know=know,
+        know=replace(side.know, stored=flags, status=numbers, carried=numbers),
         clock=number("clock", f"{name}.clock"),
         data=numbers,
         reported_latest=flags,
@@ -161,38 +180,36 @@ def _empty(side: Side, name: str) -> Side:
     )
 
 
-def _cases(kind: type, without: Callable[[Rule], bool]) -> Iterator[_Case]:
-    for leader in (0, 1):
-        for to in (0, 1) if kind is act.Grant else (None,):
-            yield _step_case(kind, without, leader, to)
-
-
-def _step_case(kind: type, without: Callable[[Rule], bool], leader: int, to: int | None) -> _Case:
-    before = symbolic_world(leader)
+def _step_case(kind: type, rules: Rulebook, before: World, to: int | None) -> _Case:
     c, hypotheses = symbolic_constants()
-    step = symbols(kind, "step", **({} if to is None else {"to": to}))
+    step = _any_step(kind, to)
     place = _any_place()
-    seqs, versions = _places(before, step, place)
+    seqs, versions = _points(before, step.action, place)
     with instances(*seqs):
-        if kind is Tick:
-            conditions, after_step = tick(before, step, c)
-        else:
-            actor = WITNESS if kind in WITNESS_ACTIONS else 0
-            clock = number("clock", "step.clock") if kind is act.Start else clock_of(before, actor)
-            conditions, after_step = advance(before, actor, step, clock, number("sent", "step.sent"))
-            know = before.witness if actor == WITNESS else before.sides[actor].know
-            conditions += [r.holds(know, step, clock, c) for r in rules_about(kind) if not without(r)]
-        hypotheses += [*in_range(step), *conditions]
-        longer = max(len(seqs), len(versions))
-        places = {Place(seqs[i % len(seqs)], versions[i % len(versions)]) for i in range(longer)}
-        hypotheses += [clause.holds(before, c, where) for clause in CLAUSES for where in places]
-    split = [part for hypothesis in hypotheses for part in _conjuncts(raw(hypothesis))]
-    unique = {part.get_id(): part for part in split}.values()
-    layers = {layer: [h for h in unique if _speaks_of(h, layer)] for layer in ("lease", "queue")}
+        conditions, after_step = take(before, step, c)
+        allowed = [holds for _, holds in rules.asked(before, step, c)]
+        hypotheses += [*in_range(step.action), *conditions, *allowed]
+    places = {Place(*point) for point in _paired(seqs, versions)}
+    layers = {}
+    for layer in ("lease", "queue"):
+        invariant = [
+            clause.holds(before, c, where)
+            for clause in CLAUSES
+            if clause.layer == layer
+            for where in places
+        ]
+        layers[layer] = _about(layer, [*hypotheses, *invariant])
     return _Case(before, after_step, c, place, layers)
 
 
-def _places(world: World, step: Any, place: Place) -> tuple[list[Any], list[Any]]:
+def _any_step(kind: type, to: int | None) -> Step:
+    given: dict[str, Any] = {} if to is None else {"to": to}
+    actor = NATURE if kind is Tick else WITNESS if kind in WITNESS_ACTIONS else 0
+    clock, sent = number("clock", "step.clock"), number("sent", "step.sent")
+    return Step(actor, symbols(kind, "step", **given), clock, sent)
+
+
+def _points(world: World, step: Any, place: Place) -> tuple[list[Any], list[Any]]:
     """Where the invariant is assumed before a step: at the place in question, and at what the step is about."""
     seqs: list[Any] = [place.seq, world.mark_seq]
     seqs += [side.know.applied + 1 for side in world.sides]
@@ -200,6 +217,19 @@ def _places(world: World, step: Any, place: Place) -> tuple[list[Any], list[Any]
     versions: list[Any] = [place.version, *(side.know.version for side in world.sides), world.witness.version]
     versions += [step.version] if hasattr(step, "version") else []
     return seqs, versions
+
+
+def _paired(seqs: list[Any], versions: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Enough pairs that each of both occurs."""
+    for i in range(max(len(seqs), len(versions))):
+        yield seqs[i % len(seqs)], versions[i % len(versions)]
+
+
+def _about(layer: str, hypotheses: Iterable[Any]) -> list[Any]:
+    """The parts of the hypotheses that speak of this layer alone, each once."""
+    parts = (part for hypothesis in hypotheses for part in _conjuncts(raw(hypothesis)))
+    unique = {part.get_id(): part for part in parts}.values()
+    return [part for part in unique if _speaks_of(part, layer)]
 
 
 def _conjuncts(formula: Any) -> Iterator[Any]:

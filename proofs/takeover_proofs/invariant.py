@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from takeover_proofs.world import Side, World
 from takeover_spec.logic import implies, not_
 from takeover_spec.words import Constants
+
+from takeover_proofs.world import Side, World
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,11 @@ class Clause:
     """`lease`: who may hold the public identity, and when. `queue`: what is in the data."""
     holds: Predicate
     is_property: bool
+
+    @property
+    def id(self) -> str:
+        """Its name in one word, for reports."""
+        return self.name.replace(" ", "-")
 
     @property
     def text(self) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from takeover_proofs.invariant import Place, both, clause
-from takeover_proofs.world import Side, World, at_leader, held
 from takeover_spec.logic import implies, not_
 from takeover_spec.words import Constants
+
+from takeover_proofs.invariant import CLAUSES, Clause, Place, both, clause
+from takeover_proofs.world import Side, World, at_leader, held
 
 
 @clause("lease", "one-holder")
 def one_holder(world: World, c: Constants, at: Place) -> bool:
     """At every instant at most one server has the public identity enabled."""
-    return not_(held(world.sides[0], c) & held(world.sides[1], c))
+    return not_(held(world, 0, c) & held(world, 1, c))
 
 
 @clause("queue", "exact-prefix")
@@ -54,3 +55,8 @@ def drained_before_serving(world: World, c: Constants, at: Place) -> bool:
         return implies(me.know.enabled | me.know.serving, me.know.drained)
 
     return both(world, drained)
+
+
+def property_named(name: str) -> Clause:
+    """The property of this name. Raises `KeyError`."""
+    return {known.name: known for known in CLAUSES if known.is_property}[name]

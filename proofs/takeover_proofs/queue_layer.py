@@ -8,11 +8,12 @@ has reported it has; and what was acknowledged it has reported, or else the witn
 
 from __future__ import annotations
 
-from takeover_proofs.invariant import Place, both, clause, follower, follows
-from takeover_proofs.world import ELIGIBLE, INELIGIBLE, NOTHING, Side, World, at_leader
 from takeover_spec.knowledge import settled
 from takeover_spec.logic import choose, implies, not_
 from takeover_spec.words import Constants, Status
+
+from takeover_proofs.invariant import Place, both, clause, follower, follows
+from takeover_proofs.world import ELIGIBLE, INELIGIBLE, NOTHING, Side, World, at_leader
 
 
 @clause("queue")
@@ -82,6 +83,30 @@ def owners(world: World, c: Constants, at: Place) -> bool:
         return implies(lease >= 1, mine) & granted
 
     return latest & taken & both(world, counted)
+
+
+@clause("queue")
+def nobody_owns_two_in_a_row(world: World, c: Constants, at: Place) -> bool:
+    """Whoever leads an epoch, or led it, owns it, and does not own the next one."""
+
+    def alternates(index: int, me: Side, peer: Side) -> bool:
+        led = me.know.active | me.know.returned
+        next_one = me.know.epoch + 1
+        other = implies(next_one <= world.witness.epoch, world.owner[next_one] != index)
+        return implies(led, (world.owner[me.know.epoch] == index) & other)
+
+    return both(world, alternates)
+
+
+@clause("queue")
+def closed_queue_is_empty(world: World, c: Constants, at: Place) -> bool:
+    """Once a server's drain has ended its safe queue is empty."""
+
+    def empty(index: int, me: Side, peer: Side) -> bool:
+        nothing = not_(me.know.stored[at.seq]) & (me.know.status[at.seq] == Status.NONE)
+        return implies(me.know.drained, nothing)
+
+    return both(world, empty)
 
 
 @clause("queue")
@@ -257,7 +282,7 @@ def acknowledged_is_inherited(world: World, c: Constants, at: Place) -> bool:
     mark = world.mark_seq
     begun = at_leader(world, lambda leader: leader.know.applied)
     data = at_leader(world, lambda leader: leader.data)
-    inherited = (1 <= mark) & (mark <= begun) & (data[mark] == world.effect)
+    inherited = (mark >= 1) & (mark <= begun) & (data[mark] == world.effect)
     epochs = (world.mark_epoch >= 1) & (world.mark_epoch <= world.epoch)
     acknowledged = c.synchronous & world.acknowledged
     return implies(acknowledged, epochs & implies(world.mark_epoch < world.epoch, inherited))

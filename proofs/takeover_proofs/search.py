@@ -1,11 +1,12 @@
 """Search for a run: from the first world, by steps that the rules allow, to a world where something holds.
 
-The transition is the one that is proved about, read on symbols over small tables; Z3 chooses the steps. What it finds
-is not believed: `replay` executes the run on Python values, with the same rules, and a run that does not replay is a
-defect of ours, not a counterexample.
-
-The constants are given, and numbers are small (`SIZE`), so not finding a run proves nothing; that is what
+The transition is the one that is proved about, read on symbols over small tables; Z3 chooses the steps and all that
+they say. The constants are given, and numbers are small (`SIZE`), so not finding a run proves nothing; that is what
 `induction.py` is for.
+
+A search without a plan drowns: twenty kinds of step, twenty times. So a `Plan` names the kinds that take part, and
+may open with steps whose kinds are fixed ("server 0 is granted epoch 1, takes it, …"). The run still begins in the
+first world, and what the steps of the opening say and when they happen is still the solver's.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, cast
 
 import z3
-from takeover_proofs.invariant import Clause, Place
+from takeover_spec import actions as act
+from takeover_spec.words import Constants, Identity
+
+from takeover_proofs.invariant import Place
+from takeover_proofs.rulebook import EVERY_RULE, Rulebook
+from takeover_proofs.runs import CONSTANTS, Goal, Run
 from takeover_proofs.symbols import ENUMERATIONS, TIMES, WITNESS_ACTIONS
 from takeover_proofs.terms import Cells, Term, instances, raw
-from takeover_proofs.world import WITNESS, Side, Tick, World, advance, clock_of, initially, tick
-from takeover_spec import actions as act
-from takeover_spec.rules import Rule, rules_about
-from takeover_spec.words import Constants, Identity
+from takeover_proofs.transition import Forget, Step, Tick, take
+from takeover_proofs.world import NATURE, WITNESS, Nature, World
 
 SIZE = 4
 """Numbers of updates, epochs and versions run from 0 to this less one."""
@@ -29,137 +33,115 @@ SIZE = 4
 LATEST = 99
 """Clocks run from 0 to this, in whole nanoseconds."""
 
-CONSTANTS = Constants(lease_ns=10, promise_ns=10, drift_ppm=100_000, expiry_slack_ns=1, synchronous=True)
-"""A pair with short times and bad clocks, so that runs are short and readable."""
+UNDECIDED = "undecided"
+
+_MARKS = ("mark_epoch", "mark_seq")
+"""The parts of the first world that the search may choose. Its clocks show 0; if they are to differ, time passes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
     """A kind of step that the search may use, and who makes it."""
 
-    actor: int
     kind: type
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a run found."""
-
     actor: int
-    action: Any
-    clock: Any
-    sent: Any
+    to: Identity | None = None
+    """To whom, if it is a `Grant`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run found: where it begins, what happens, and the place at which the goal holds at its end."""
-
-    first: World
-    steps: tuple[Step, ...]
-    place: Place
-
-
-def moves(*kinds: type) -> list[Move]:
+def moves(*kinds: type) -> tuple[Move, ...]:
     """These kinds of step, by whoever can make them."""
     found: list[Move] = []
     for kind in kinds:
-        if kind is Tick:
-            found.append(Move(-1, kind))
-        elif kind in WITNESS_ACTIONS:
-            found.append(Move(WITNESS, kind))
+        if kind is act.Grant:
+            found += [Move(kind, WITNESS, to) for to in Identity]
+        elif kind is Tick or kind in WITNESS_ACTIONS:
+            found.append(Move(kind, NATURE if kind is Tick else WITNESS))
         else:
-            found += [Move(0, kind), Move(1, kind)]
-    return found
+            found += [Move(kind, 0), Move(kind, 1)]
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a search goes: the opening, and then at most `length` steps of the cast."""
+
+    cast: tuple[Move, ...]
+    length: int
+    opening: tuple[Move, ...] = ()
 
 
 def find(
-    goal: Callable[[World, Constants, Place], Any],
-    cast_of: Sequence[Move],
-    length: int,
-    allowed: Callable[[Rule], bool] = lambda rule: True,
-    weaker: dict[str, Rule] | None = None,
+    goal: Goal,
+    plan: Plan,
+    rules: Rulebook = EVERY_RULE,
+    nature: Nature = Nature(),  # noqa: B008  # an immutable value
     constants: Constants = CONSTANTS,
     timeout_ms: int = 120_000,
-) -> Run | None | str:
-    """A run of at most `length` steps to `goal`; None if there is none within the search's bounds, or `"undecided"`."""
-    return _Search(cast_of, allowed, weaker or {}, constants).run(goal, length, timeout_ms)
+) -> Run | str | None:
+    """A run by this plan to `goal`; None if there is none within the search's bounds, or `UNDECIDED`.
+
+    Hold what is found against `replay` before you believe it.
+    """
+    return _Search(rules, constants).run(goal, plan, nature, timeout_ms)
 
 
 class _Search:
-    def __init__(
-        self,
-        cast_of: Sequence[Move],
-        allowed: Callable[[Rule], bool],
-        weaker: dict[str, Rule],
-        constants: Constants,
-    ) -> None:
-        self.cast_of = cast_of
-        self.rules = {
-            move.kind: [r for r in rules_about(move.kind) if allowed(r)]
-            + [r for r in weaker.values() if r.about is move.kind]
-            for move in cast_of
-        }
+    """One search: the formula grows by a step at a time, and is solved once."""
+
+    def __init__(self, rules: Rulebook, constants: Constants) -> None:
+        self.rules = rules
         self.constants = constants
         self.solver = z3.SolverFor("QF_LIA")
-        self.choices: list[Any] = []
-        self.pools: list[dict[str, Any]] = []
+        self.solver.set("arith.solver", 2)  # the older simplex is twice as fast here
+        self.taken: list[tuple[Sequence[Move], Any, dict[str, Any]]] = []
+        """Of each step the moves it may be, the variable that chooses among them, and what they may say."""
 
-    def run(
-        self, goal: Callable[[World, Constants, Place], Any], length: int, timeout_ms: int
-    ) -> Run | None | str:
-        first = _first_world()
-        self.solver.add([raw(h) for h in (*initially(first), *_small_marks(first))])
+    def run(self, goal: Goal, plan: Plan, nature: Nature, timeout_ms: int) -> Run | str | None:
+        first = _first_world(nature)
+        self.solver.add([raw(h) for h in _small_marks(first)])
         world = first
-        for t in range(length):
-            world = self._step(world, t)
+        for move in plan.opening:
+            world = self._step(world, [move], may_stay=False)
+        for _ in range(plan.length):
+            world = self._step(world, plan.cast, may_stay=True)
         place = Place(_bounded(self.solver, "place.seq"), _bounded(self.solver, "place.version"))
         self.solver.add(raw(goal(world, self.constants, place)))
         self.solver.set("timeout", timeout_ms)
         outcome = self.solver.check()
         if outcome == z3.unsat:
             return None
-        if outcome != z3.sat:
-            return "undecided"
-        return self._read(self.solver.model(), first, place)
+        return self._read(self.solver.model(), first, place) if outcome == z3.sat else UNDECIDED
 
-    def _step(self, world: World, t: int) -> World:
-        pool = {name: _variable(name, t, self.solver) for name in _FIELDS}
-        choice = z3.Int(f"choice.{t}")
-        self.choices.append(choice)
-        self.pools.append(pool)
-        self.solver.add(choice >= 0, choice <= len(self.cast_of))
+    def _step(self, world: World, candidates: Sequence[Move], may_stay: bool) -> World:
+        number = len(self.taken)
+        said = {name: _variable(name, number, self.solver) for name in _FIELDS}
+        choice = z3.Int(f"choice.{number}")
+        self.solver.add(choice >= 0, choice < len(candidates) + may_stay)
+        if may_stay:
+            self._once_still_always_still(choice, len(candidates))
+        self.taken.append((candidates, choice, said))
         merged = world
-        for index, move in enumerate(self.cast_of):
-            for to in (0, 1) if move.kind is act.Grant else (None,):
-                conditions, after = self._advance(world, move, pool, to)
-                chosen = choice == index
-                if to is not None:
-                    chosen = z3.And(chosen, pool["to"].z == to)
-                self.solver.add(z3.Implies(chosen, z3.And([raw(h) for h in conditions])))
-                merged = _merge(Term(chosen), after, merged)
-        # the last choice is to stay: a shorter run is a run
-        if t:
-            self.solver.add(z3.Implies(self.choices[t - 1] == len(self.cast_of), choice == len(self.cast_of)))
-        return self._named(merged, t)
+        for index, move in enumerate(candidates):
+            conditions, after = self._after(world, _step_of(move, said))
+            chosen = choice == index
+            self.solver.add(z3.Implies(chosen, z3.And([raw(h) for h in conditions])))
+            merged = _merge(Term(chosen), after, merged)
+        return self._named(merged, number)
 
-    def _advance(
-        self, world: World, move: Move, pool: dict[str, Any], to: int | None
-    ) -> tuple[list[Any], World]:
-        step = _fill(move.kind, pool, to)
+    def _once_still_always_still(self, choice: Any, stay: int) -> None:
+        """The last choice is to stay: a shorter run is a run."""
+        if self.taken:
+            candidates, before, _ = self.taken[-1]
+            self.solver.add(z3.Implies(before == len(candidates), choice == stay))
+
+    def _after(self, world: World, step: Step) -> tuple[list[Any], World]:
         with instances(*range(1, SIZE)):
-            if move.kind is Tick:
-                return tick(world, step, self.constants)
-            clock = pool["clock"] if move.kind is act.Start else clock_of(world, move.actor)
-            conditions, after = advance(world, move.actor, step, clock, pool["sent"])
-            know = world.witness if move.actor == WITNESS else world.sides[move.actor].know
-            conditions = [
-                *conditions,
-                *(r.holds(know, step, clock, self.constants) for r in self.rules[move.kind]),
-            ]
-        return conditions, after
+            conditions, after = take(world, step, self.constants)
+            allowed = [holds for _, holds in self.rules.asked(world, step, self.constants)]
+        return [*conditions, *allowed], after
 
-    def _named(self, world: World, t: int) -> World:
+    def _named(self, world: World, number: int) -> World:
         """The world with a fresh name for each of its terms, which keeps the formula from growing with the run."""
 
         def name(path: str, value: Any) -> Any:
@@ -167,57 +149,40 @@ class _Search:
                 return Cells([name(f"{path}.{i}", cell) for i, cell in enumerate(value.cells)], value.default)
             if not isinstance(value, Term) or z3.is_const(value.z):
                 return value
-            fresh = z3.Const(f"{path}@{t}", value.z.sort())
+            fresh = z3.Const(f"{path}@{number}", value.z.sort())
             self.solver.add(fresh == value.z)
             return Term(fresh)
 
         return cast(World, _mapped("", world, name))
 
     def _read(self, model: Any, first: World, place: Place) -> Run:
-        def value(path: str, term: Any) -> Any:
-            if isinstance(term, Cells):
-                return term
+        def value(term: Any) -> Any:
             return _python(model.eval(term.z, model_completion=True)) if isinstance(term, Term) else term
 
         steps = []
-        for choice, pool in zip(self.choices, self.pools, strict=True):
+        for candidates, choice, said in self.taken:
             index = model.eval(choice, model_completion=True).as_long()
-            if index < len(self.cast_of):
-                move = self.cast_of[index]
-                values = {name: value("", term) for name, term in pool.items()}
-                to = Identity(values["to"]) if move.kind is act.Grant else None
-                steps.append(Step(move.actor, _fill(move.kind, values, to), values["clock"], values["sent"]))
-        begin = World()
-        begin = replace(
-            begin,
-            sides=(
-                replace(begin.sides[0], clock=value("", first.sides[0].clock)),
-                replace(begin.sides[1], clock=value("", first.sides[1].clock)),
-            ),
-            witness_clock=value("", first.witness_clock),
-            mark_epoch=value("", first.mark_epoch),
-            mark_seq=value("", first.mark_seq),
+            if index < len(candidates):
+                steps.append(_step_of(candidates[index], {name: value(term) for name, term in said.items()}))
+        begin = World(
+            mark_epoch=value(first.mark_epoch), mark_seq=value(first.mark_seq), nature=first.nature
         )
-        return Run(begin, tuple(steps), Place(value("", place.seq), value("", place.version)))
+        return Run(begin, tuple(steps), Place(value(place.seq), value(place.version)))
 
 
-_FIELDS = sorted(
-    {f.name for kind in (Tick, *act.ServerAction.__args__, *act.WitnessAction.__args__) for f in fields(kind)}
-    | {"clock", "sent"}
-)
+_KINDS = (Tick, Forget, *act.ServerAction.__args__, *act.WitnessAction.__args__)
+_FIELDS = sorted({f.name for kind in _KINDS for f in fields(kind)} - {"to"} | {"clock", "sent"})
 _FLAGS = frozenset({"active", "enabled", "changed", "eligible"})
 _TEXTS = frozenset({"clause", "reason"})
 
 
-def _variable(name: str, t: int, solver: Any) -> Any:
+def _variable(name: str, number: int, solver: Any) -> Any:
     if name in _TEXTS:
         return ""
     if name in _FLAGS:
-        return Term(z3.Bool(f"step.{name}@{t}"))
-    low, high = ENUMERATIONS.get(name, (0, 1) if name == "to" else (0, SIZE - 1))
-    if name in TIMES:
-        low, high = 0, LATEST
-    variable = z3.Int(f"step.{name}@{t}")
+        return Term(z3.Bool(f"step.{name}@{number}"))
+    low, high = (0, LATEST) if name in TIMES else ENUMERATIONS.get(name, (0, SIZE - 1))
+    variable = z3.Int(f"step.{name}@{number}")
     solver.add(variable >= low, variable <= high)
     return Term(variable)
 
@@ -228,15 +193,14 @@ def _bounded(solver: Any, name: str) -> Any:
     return Term(variable)
 
 
-def _fill(kind: type, values: dict[str, Any], to: int | None) -> Any:
-    return kind(**{f.name: to if f.name == "to" else values[f.name] for f in fields(kind)})
+def _step_of(move: Move, said: dict[str, Any]) -> Step:
+    action = move.kind(**{f.name: move.to if f.name == "to" else said[f.name] for f in fields(move.kind)})
+    return Step(move.actor, action, said["clock"], said["sent"])
 
 
-def _first_world() -> World:
+def _first_world(nature: Nature) -> World:
     def start(path: str, value: Any) -> Any:
-        if path.rsplit(".", 1)[-1] in ("clock", "witness_clock"):
-            return Term(z3.Int(path))
-        if path.rsplit(".", 1)[-1] in ("mark_epoch", "mark_seq"):
+        if path.rsplit(".", 1)[-1] in _MARKS:
             return Term(z3.Int(path))
         if hasattr(value, "emptied"):
             default = value[0]
@@ -244,7 +208,7 @@ def _first_world() -> World:
             return Cells([Term(literal)] * SIZE, default)
         return value
 
-    return cast(World, _mapped("", World(), start))
+    return cast(World, _mapped("", World(nature=nature), start))
 
 
 def _small_marks(world: World) -> Iterable[Any]:
@@ -255,7 +219,7 @@ def _small_marks(world: World) -> Iterable[Any]:
 
 def _mapped(path: str, value: Any, change: Callable[[str, Any], Any]) -> Any:
     """A world, or a part of one, with every leaf changed."""
-    if is_dataclass(value) and not isinstance(value, type):
+    if is_dataclass(value) and not isinstance(value, type | Nature):
         return replace(
             value,
             **{f.name: _mapped(f"{path}.{f.name}", getattr(value, f.name), change) for f in fields(value)},
@@ -275,7 +239,7 @@ def _merge(condition: Term, yes: Any, no: Any) -> Any:
             for f in fields(no)
             if getattr(yes, f.name) is not getattr(no, f.name)
         }
-        return replace(no, **changed) if changed else no  # type: ignore[type-var]  # a dataclass instance
+        return replace(no, **changed) if changed else no
     if isinstance(no, tuple):
         return tuple(_merge(condition, y, n) for y, n in zip(yes, no, strict=True))
     return condition.choose(_term(yes), _term(no))
@@ -284,9 +248,7 @@ def _merge(condition: Term, yes: Any, no: Any) -> Any:
 def _term(value: Any) -> Any:
     if isinstance(value, Term | Cells):
         return value
-    if isinstance(value, bool):
-        return Term(z3.BoolVal(value))
-    return Term(z3.IntVal(int(value)))
+    return Term(z3.BoolVal(value) if isinstance(value, bool) else z3.IntVal(int(value)))
 
 
 def _python(value: Any) -> Any:
@@ -295,51 +257,3 @@ def _python(value: Any) -> Any:
     if z3.is_int_value(value):
         return cast(int, value.as_long())
     raise TypeError(f"{value} is neither a truth value nor a whole number")
-
-
-class NotARun(Exception):
-    """A run that was found does not replay: a defect of the search or of the world's two readings."""
-
-
-def replay(
-    run: Run,
-    goal: Callable[[World, Constants, Place], Any],
-    constants: Constants = CONSTANTS,
-    allowed: Callable[[Rule], bool] = lambda rule: True,
-) -> list[World]:
-    """Execute a run on Python values, holding every step against the rules; the worlds it goes through.
-
-    Raises `NotARun` at the first step that is not possible, or breaks a rule that is `allowed` to be asked, and if the
-    goal does not hold at the end.
-    """
-    worlds = [run.first]
-    for number, step in enumerate(run.steps, 1):
-        world = worlds[-1]
-        if isinstance(step.action, Tick):
-            conditions, after = tick(world, step.action, constants)
-        else:
-            clock = step.clock if isinstance(step.action, act.Start) else clock_of(world, step.actor)
-            conditions, after = advance(world, step.actor, step.action, clock, step.sent)
-            know: Any = world.witness if step.actor == WITNESS else world.sides[step.actor].know
-            for rule in rules_about(type(step.action)):
-                if allowed(rule) and not rule.holds(know, step.action, clock, constants):
-                    raise NotARun(f"step {number}, {step.action}: breaks {rule.clause} ({rule.name})")
-        if not all(conditions):
-            raise NotARun(f"step {number}, {step.action}: not possible in this world")
-        worlds.append(after)
-    if not goal(worlds[-1], constants, run.place):
-        raise NotARun("the goal does not hold at the end")
-    return worlds
-
-
-def violation(clause: Clause) -> Callable[[World, Constants, Place], Any]:
-    """The goal of breaking a property."""
-
-    def broken(world: World, c: Constants, at: Place) -> Any:
-        held = clause.holds(world, c, at)
-        return not held if isinstance(held, bool) else ~held
-
-    return broken
-
-
-__all__ = ["CONSTANTS", "Move", "NotARun", "Run", "Side", "Step", "find", "moves", "replay", "violation"]

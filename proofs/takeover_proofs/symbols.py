@@ -12,21 +12,79 @@ from functools import cache
 from typing import Any, cast, get_args, get_type_hints
 
 import z3
-from takeover_proofs.terms import ArrayTable, Term
-from takeover_proofs.world import Side, Tick, World
 from takeover_spec import actions as act
 from takeover_spec.words import PPM, Constants
 
+from takeover_proofs.terms import ArrayTable, Term
+from takeover_proofs.transition import Tick
+from takeover_proofs.world import Nature, Side, World
+
 TIMES = frozenset(
-    "started lease_until promise_until given_until until clock leased_sent promised_sent wait_until "
-    "witness_clock sent real clock_0 clock_1 clock_witness lease_ns promise_ns drift_ppm expiry_slack_ns".split()
+    [
+        "started",
+        "lease_until",
+        "promise_until",
+        "given_until",
+        "until",
+        "clock",
+        "leased_sent",
+        "promised_sent",
+        "wait_until",
+        "witness_clock",
+        "sent",
+        "real",
+        "clock_0",
+        "clock_1",
+        "clock_witness",
+        "lease_ns",
+        "promise_ns",
+        "drift_ppm",
+        "expiry_slack_ns",
+    ]
 )
 """The names of the fields that are times (or ratios of times)."""
 
 QUEUE_WORDS = frozenset(
-    "applied stored status newest reported logged carried safe_upto safe_latest acknowledged trimmed dropped version "
-    "alone data reported_epoch reported_latest declared recorded copied cut_short parent parent_length mark_epoch "
-    "mark_seq lost effect eligible owner drained returned unsafe peer_left seq upto latest kept last".split()
+    [
+        "applied",
+        "stored",
+        "status",
+        "newest",
+        "reported",
+        "logged",
+        "carried",
+        "safe_upto",
+        "safe_latest",
+        "acknowledged",
+        "trimmed",
+        "version",
+        "alone",
+        "peer_follows",
+        "data",
+        "reported_epoch",
+        "reported_latest",
+        "declared",
+        "recorded",
+        "copied",
+        "cut_short",
+        "parent",
+        "parent_length",
+        "mark_epoch",
+        "mark_seq",
+        "lost",
+        "effect",
+        "eligible",
+        "owner",
+        "drained",
+        "returned",
+        "unsafe",
+        "peer_left",
+        "seq",
+        "upto",
+        "latest",
+        "kept",
+        "last",
+    ]
 )
 """The names of the fields that only the queue layer speaks of."""
 
@@ -39,7 +97,7 @@ TableMaker = Callable[[str, type], Any]
 def array_table(name: str, value: type) -> ArrayTable:
     """An unbounded table of symbols: of truth values, or of whole numbers."""
     sort = z3.BoolSort() if value is bool else z3.IntSort()
-    return ArrayTable(z3.Array(name, z3.IntSort(), sort), False if value is bool else 0)
+    return ArrayTable(z3.Const(name, z3.ArraySort(z3.IntSort(), sort)), False if value is bool else 0)
 
 
 def number(name: str, full: str | None = None) -> Any:
@@ -80,10 +138,10 @@ def symbolic_constants() -> tuple[Constants, list[Any]]:
     return c, bounds
 
 
-def symbolic_world(leader: int) -> World:
+def symbolic_world(leader: int, nature: Nature) -> World:
     """Any world with a given leader."""
     sides = tuple(symbols(Side, f"server{i}") for i in (0, 1))
-    return cast(World, symbols(World, "world", sides=sides, leader=leader))
+    return cast(World, symbols(World, "world", sides=sides, leader=leader, nature=nature))
 
 
 def in_range(step: Any) -> Iterator[Any]:

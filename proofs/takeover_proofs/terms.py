@@ -23,6 +23,19 @@ from takeover_spec.logic import Symbolic, implies
 _points: ContextVar[tuple[Any, ...]] = ContextVar("points", default=())
 
 
+_branch: ContextVar[Callable[[Any], bool] | None] = ContextVar("branch", default=None)
+
+
+@contextmanager
+def branching(decide: Callable[[Any], bool]) -> Iterator[None]:
+    """Within this block a term has a truth value: the one that `decide` gives. Only for ordinary code (`paths.py`)."""
+    token = _branch.set(decide)
+    try:
+        yield
+    finally:
+        _branch.reset(token)
+
+
 @contextmanager
 def instances(*points: Any) -> Iterator[None]:
     """Within this block, `each` over symbolic bounds is instantiated at `points` (terms or numbers)."""
@@ -43,6 +56,10 @@ class Term(Symbolic):
 
     def __repr__(self) -> str:
         return str(self.z)
+
+    def __bool__(self) -> bool:
+        branch = _branch.get()
+        return super().__bool__() if branch is None else branch(self.z)
 
     __hash__ = None  # type: ignore[assignment]  # equality builds a term
 

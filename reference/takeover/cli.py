@@ -46,6 +46,15 @@ COMMANDS: tuple[Command, ...] = (
         "prove the properties, or show what goes wrong without a clause",
         "verify",
     ),
+    Command(
+        "demo",
+        "takeover.demo.command",
+        "a real pair, application and client on this machine; kill the active",
+    ),
+    Command("node", "takeover.node_command", "run a server of a pair"),
+    Command("witness", "takeover.witness_command", "run the witness of a pair"),
+    Command("status", "takeover.status_command", "what the node on this machine says of itself"),
+    Command("check-trace", "takeover.check_trace_command", "do these traces obey the rules?"),
 )
 
 

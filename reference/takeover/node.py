@@ -324,6 +324,8 @@ class Node:
                 self.store.trim(upto)
             case act.Promise(epoch, _) | act.HearEpoch(epoch):
                 self.store.see(epoch)
+            case act.HearGoodbye() | act.HearReturn():
+                self.store.peer_left(isinstance(action, act.HearGoodbye))
             case act.Refrain():
                 self.last_refrain = action
                 fields = {"clause": action.clause, "reason": action.reason}
@@ -352,8 +354,6 @@ class Node:
                 | act.Drop()
                 | act.Declare()
                 | act.HearRecorded()
-                | act.HearGoodbye()
-                | act.HearReturn()
             ):
                 pass  # known, and said or heard: there is nothing to be done about it
             case _:

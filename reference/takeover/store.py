@@ -51,6 +51,7 @@ class State:
     drained: bool = False
     unsafe: bool = False
     released: int = 0
+    peer_left: bool = False
     begun: int = 0
     """The last update of the epochs before, at a server that is or was active."""
     checkpoint: int = 0
@@ -109,6 +110,7 @@ class Store:
             drained=s.drained,
             unsafe=s.unsafe,
             released=s.released,
+            peer_left=s.peer_left,
             applied=self.applied,
             reported=max(self.applied, settled) if self.safe else 0,  # it may have said so
             logged=self.unsafe.last_update if self.unsafe else self.applied,
@@ -126,6 +128,11 @@ class Store:
         """An epoch was heard of."""
         if epoch > self.state.seen:
             self._save(seen=epoch)
+
+    def peer_left(self, left: bool) -> None:
+        """The peer said goodbye, or is back."""
+        if left != self.state.peer_left:
+            self._save(peer_left=left)
 
     def store(self, seq: int, operation: bytes) -> None:
         """`Store`, but for the sync."""

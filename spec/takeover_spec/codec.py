@@ -69,6 +69,8 @@ def parse_json(text: str | bytes, where: str) -> dict[str, Any]:
         ) from None
     except json.JSONDecodeError as error:
         raise Malformed(where, f"is not JSON: {error.msg} at character {error.pos}") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise error if isinstance(error, Malformed) else Malformed(where, str(error)) from None
     if not isinstance(value, dict):
         raise Malformed(where, "is not a JSON object")
     return value

@@ -67,7 +67,7 @@ class Knowledge:
     serving: bool = False
     """The protected applications run."""
     peer_left: bool = False
-    """The peer said goodbye and has not been heard since."""
+    """The peer said goodbye and has not been heard since. Durable."""
 
     # the passive server's data and its safe queue
     applied: int = 0
@@ -92,8 +92,8 @@ class Knowledge:
     """The highest update acknowledged to an application."""
     trimmed: int = 0
     """Everything up to here has left the unsafe queue."""
-    dropped: bool = False
-    """Something left the unsafe queue without being safe."""
+    peer_follows: bool = False
+    """The passive server has reported in this epoch."""
     version: int = 0
     """The last version of the passive server's eligibility that the witness was asked to record."""
     alone: bool = False
@@ -193,7 +193,6 @@ def _after_start(know: Knowledge, action: act.Start, now: int) -> Knowledge:
         exposed=False,
         intercepting=False,
         serving=False,
-        peer_left=False,
         alone=False,
     )
 
@@ -293,7 +292,7 @@ def _after_takeover(
                 safe_latest=0,
                 acknowledged=0,
                 trimmed=know.applied,
-                dropped=False,
+                peer_follows=False,
                 version=0,
                 alone=True,  # the witness knows nobody eligible in a new epoch until it is told (LEASE-3)
             )
@@ -323,13 +322,14 @@ def _after_leading(
         case act.CarryOut(seq=seq, status=status):
             return replace(know, carried=know.carried.put(seq, status))
         case act.HearSafe(upto=upto, latest=latest):
-            return replace(know, safe_upto=greatest(know.safe_upto, upto), safe_latest=latest)
+            safe_upto = greatest(know.safe_upto, upto)
+            return replace(know, safe_upto=safe_upto, safe_latest=latest, peer_follows=True)
         case act.Acknowledge(seq=seq):
             return replace(know, acknowledged=greatest(know.acknowledged, seq))
         case act.Trim(upto=upto):
             return replace(know, trimmed=upto)
         case act.Drop(upto=upto):
-            return replace(know, trimmed=upto, dropped=True)
+            return replace(know, trimmed=upto)
         case act.Declare(version=version):
             return replace(know, version=version, alone=False)
         case act.Copy():

@@ -68,14 +68,15 @@ def greatest(a: int, b: int) -> int:
 
 def each(first: int, last: int, holds: Callable[[int], bool]) -> bool:
     """Whether `holds(n)` for every n from `first` to `last`, both included; true where there is none."""
-    for bound in (last, first):
-        if isinstance(bound, Symbolic):
-            if bound is first:
-                break
-            return cast(bool, bound.each(first, holds))
+    if isinstance(first, Symbolic) and not isinstance(last, Symbolic):
+        last = first - first + last  # a term, like the other bound
+    if isinstance(last, Symbolic):
+        return cast(bool, last.each(first, holds))
     result = True
     for n in range(first, last + 1):
         result = holds(n) & result
+        if result is False:
+            break
     return result
 
 

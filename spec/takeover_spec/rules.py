@@ -143,6 +143,13 @@ def report_only_durable(know: Knowledge, action: act.ReportSafe, now: int, c: Co
     return each(first, action.upto, lambda seq: settled(know, seq)) & settled(know, action.latest)
 
 
+@_rule("QUEUE-4", act.StoreStatus)
+def status_is_final(know: Knowledge, action: act.StoreStatus, now: int, c: Constants) -> bool:
+    """A status in the safe queue says how the update ended, and is never changed."""
+    known = know.status[action.seq]
+    return (action.status != Status.NONE) & ((known == Status.NONE) | (known == action.status))
+
+
 @_rule("QUEUE-5", act.Apply)
 def never_from_the_unsafe_queue(know: Knowledge, action: act.Apply, now: int, c: Constants) -> bool:
     """Nothing is ever applied out of an unsafe queue."""
@@ -152,7 +159,7 @@ def never_from_the_unsafe_queue(know: Knowledge, action: act.Apply, now: int, c:
 @_rule("QUEUE-6", act.Drop)
 def ineligible_before_dropping(know: Knowledge, action: act.Drop, now: int, c: Constants) -> bool:
     """Before anything is dropped, the witness has recorded that the passive server is not eligible."""
-    return know.alone & (action.upto <= know.logged)
+    return know.alone & (know.trimmed <= action.upto) & (action.upto <= know.logged)
 
 
 # --- SYNC -----------------------------------------------------------------------------------------
@@ -193,6 +200,13 @@ def ends_with_the_grant(know: Knowledge, action: act.Enable, now: int, c: Consta
 def challenger_needs_both(know: Knowledge, action: act.TakeRole, now: int, c: Constants) -> bool:
     """A server takes over only with a witness lease for the new epoch and after its own promise has run out."""
     leased = (know.lease_epoch == action.epoch) & (now < know.lease_until)
+    return leased & (know.given_until <= now)
+
+
+@_rule("LEASE-1", act.Discard)
+def drained_for_a_takeover(know: Knowledge, action: act.Discard, now: int, c: Constants) -> bool:
+    """A drain is ended only by a server that may take over at once."""
+    leased = (know.lease_epoch == know.epoch + 1) & (now < know.lease_until)
     return leased & (know.given_until <= now)
 
 
@@ -265,6 +279,12 @@ def hidden_before_releasing(know: Knowledge, action: act.Release, now: int, c: C
     return know.active & (action.epoch == know.epoch) & not_(know.enabled)
 
 
+@_rule("LEASE-5", act.Grant)
+def released_at_the_witness(know: WitnessKnowledge, action: act.Grant, now: int, c: Constants) -> bool:
+    """A lease of an epoch that was released is not renewed."""
+    return implies(action.epoch == know.epoch, not_(know.ended))
+
+
 # --- ROLE -----------------------------------------------------------------------------------------
 
 
@@ -306,8 +326,9 @@ def only_an_eligible_passive(
 
 @_rule("ROLE-4", act.TakeRole)
 def goodbye_is_not_silence(know: Knowledge, action: act.TakeRole, now: int, c: Constants) -> bool:
-    """An announced shutdown of the peer never counts as its silence."""
-    return implies(know.peer_left, action.cause != Cause.SILENCE)
+    """An announced shutdown of the peer never counts as its silence, and only the first epoch is the first."""
+    silence = implies(know.peer_left, action.cause != Cause.SILENCE)
+    return silence & implies(action.cause == Cause.FIRST, action.epoch == 1)
 
 
 @_rule("ROLE-5", act.TakeRole)
@@ -357,8 +378,15 @@ def lapsed_means_passive(know: Knowledge, action: Any, now: int, c: Constants) -
 
 @_rule("SWITCH-1", act.Release)
 def nothing_left_to_lose(know: Knowledge, action: act.Release, now: int, c: Constants) -> bool:
-    """A role is released after the applications stopped and when the passive server has every update."""
-    return not_(know.serving) & not_(know.intercepting) & (know.safe_upto == know.logged)
+    """A role is released after the applications stopped, to a passive server that is eligible and has every update."""
+    stopped = not_(know.serving) & not_(know.intercepting)
+    return stopped & know.peer_follows & not_(know.alone) & (know.safe_upto == know.logged)
+
+
+@_rule("SWITCH-1", act.StartInterception, act.StartApplications, act.Log, act.Acknowledge)
+def released_means_over(know: Knowledge, action: Any, now: int, c: Constants) -> bool:
+    """A server that released its role does not serve in that epoch again."""
+    return know.released < know.epoch
 
 
 # --- REJOIN ---------------------------------------------------------------------------------------
@@ -391,8 +419,8 @@ def copied_between_updates(know: Knowledge, action: act.Copy, now: int, c: Const
 
 @_rule("REJOIN-2", act.Declare)
 def eligible_when_nothing_is_missing(know: Knowledge, action: act.Declare, now: int, c: Constants) -> bool:
-    """A passive server is declared eligible only when it has every acknowledged update; versions count up."""
-    complete = (know.acknowledged <= know.safe_upto) & (know.applied <= know.safe_upto) & not_(know.dropped)
+    """A passive server is declared eligible only when it has reported every acknowledged update; versions count up."""
+    complete = (know.acknowledged <= know.safe_upto) & (know.applied <= know.safe_upto) & know.peer_follows
     return (know.version < action.version) & implies(action.eligible, complete)
 
 
@@ -422,4 +450,5 @@ def states_what_is_discarded(know: Knowledge, action: act.Discard, now: int, c: 
 @_rule("LOSS-1", act.SetAside)
 def states_what_is_set_aside(know: Knowledge, action: act.SetAside, now: int, c: Constants) -> bool:
     """The loss statement of a rejoin covers every update the server logged."""
-    return not_(know.active) & (action.epoch == know.epoch) & (action.last == know.logged)
+    mine = not_(know.active) & know.unsafe & (action.epoch == know.epoch)
+    return mine & (action.kept <= action.last) & (action.last == know.logged)

@@ -31,10 +31,14 @@ from takeover_spec.words import Constants, Status
 FORMAT = 1
 """The version of the trace format."""
 
+RUN_MAX = 10_000_000
+"""How many updates a run of the safe queue may have in `found`."""
+
 PARTIES = ("primary", "secondary", "witness")
 
 FOUND = (
     "active", "epoch", "seen", "returned", "drained", "unsafe", "released", "applied", "newest", "reported", "logged",
+    "peer_left",
 )  # fmt: skip
 """What a server has on its disk when it starts, beside the two tables of its safe queue and that of its statuses."""
 
@@ -171,15 +175,26 @@ def _parse_found(party: str, values: dict[str, Any], where: str) -> Knowledge | 
     if party == "witness":
         return WitnessKnowledge(**values)
     stored, status = Sparse(False), Sparse[int](Status.NONE)
-    for run in runs:
-        try:
-            first, last, ended = run
-            code = Status[ended.upper()]
-            for seq in range(first, last + 1):
-                stored, status = stored.put(seq, True), status.put(seq, code)
-        except (TypeError, ValueError, KeyError, AttributeError):
-            raise Malformed(f"{where}.settled", f"{run!r} is not [first, last, status]") from None
+    newest = values.get("applied", 0)
+    for run in runs if isinstance(runs, list) else [runs]:
+        first, last, code = _parse_run(run, f"{where}.settled")
+        for seq in range(first, last + 1):
+            stored, status = stored.put(seq, True), status.put(seq, code)
+        newest = max(newest, last)
+    if values.setdefault("newest", newest) != newest:
+        raise Malformed(f"{where}.newest", f"is {values['newest']}, and the highest update there is {newest}")
     return Knowledge(**values, stored=stored, status=status)
+
+
+def _parse_run(run: Any, where: str) -> tuple[int, int, Status]:
+    """A run of the safe queue, from `first` to `last`."""
+    names = {status.name.lower(): status for status in Status}
+    if isinstance(run, list) and len(run) == 3:
+        first, last, ended = run
+        whole = type(first) is int and type(last) is int
+        if whole and ended in names and 1 <= first <= last < first + RUN_MAX:
+            return first, last, names[ended]
+    raise Malformed(where, f"{run!r} is not [first, last, status] of at most {RUN_MAX} updates")
 
 
 def parse_line(text: str | bytes, where: str) -> Line:
@@ -280,12 +295,14 @@ def follows(earlier: Knowledge, found: Knowledge) -> str:
             return f"{name} was {getattr(earlier, name)} and is {getattr(found, name)}"
     if found.epoch > earlier.epoch:
         return ""  # a new history: what was known of the old one is void
+    if earlier.unsafe and not found.unsafe and found.epoch == earlier.epoch:
+        return "it had an unsafe queue, and does not know it any more"
     for name in ("drained", "returned"):
         if getattr(earlier, name) and not getattr(found, name):
             return f"{name} was true and is false"
     if earlier.active and not (found.active or found.returned):
         return "it was active, and does not know it any more"
-    for name in ("applied", "reported", *(("logged",) if earlier.unsafe and found.unsafe else ())):
+    for name in ("applied", *(("logged",) if earlier.unsafe and found.unsafe else ())):
         if getattr(found, name) < getattr(earlier, name):
             return f"{name} was {getattr(earlier, name)} and is {getattr(found, name)}"
     for seq in range(max(earlier.applied, found.applied) + 1, earlier.newest + 1):

@@ -281,4 +281,3 @@ def agree(mine: Hello, theirs: Hello, expected: tuple[str, ...]) -> str:
     if theirs.party not in expected:
         return f"a {theirs.party} is there, and not a {' or '.join(expected)}"
     return ""
-

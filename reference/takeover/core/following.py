@@ -37,8 +37,8 @@ def say_position(turn: Turn) -> None:
         return
     resynchronise = know.returned or know.drained or know.seen > know.epoch or know.epoch == 0
     turn.say(wire.Position(know.epoch, know.newest, status_upto(know), resynchronise))
-    if not resynchronise and know.reported >= 1:
-        _report(turn, know.reported)
+    if not resynchronise:
+        _report(turn, max(know.reported, know.applied))
 
 
 def promise_asked(turn: Turn, epoch: int, run: int, sent: int) -> None:

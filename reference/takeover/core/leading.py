@@ -77,6 +77,8 @@ def position(turn: Turn, epoch: int, stored: int, statuses: int, resynchronise: 
     """The passive server says where it stands: send it what it lacks."""
     know = turn.know
     if not know.active:
+        if know.peer_left:
+            turn.do(act.HearReturn(epoch))  # ROLE-4: whoever left is back, and not active
         return
     turn.note(heard_at=turn.now)
     if epoch < know.epoch and not turn.core.copying and not turn.core.copied:
@@ -91,9 +93,9 @@ def position(turn: Turn, epoch: int, stored: int, statuses: int, resynchronise: 
 def _offer_if_complete(turn: Turn) -> None:
     """Declare the passive server eligible once nothing that matters is missing there (REJOIN-2)."""
     know = turn.know
-    nothing_missing = know.acknowledged <= know.safe_upto and know.applied <= know.safe_upto
+    nothing_missing = know.peer_follows and max(know.acknowledged, know.applied) <= know.safe_upto
     close = know.logged - know.safe_upto <= CATCH_UP_MAX
-    if not turn.core.offered and nothing_missing and close and not know.dropped:
+    if not turn.core.offered and nothing_missing and close:
         _declare(turn, eligible=True)
 
 

@@ -1,0 +1,202 @@
+"""A run told so that a person can follow it: a numbered line a step, and at the end what is broken, and by what.
+
+A line has the clocks of both servers and of the witness after the step, who then has the public identity on its
+interface, and what was done. Plain text; `as_data` says the same to a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+from takeover_spec import actions as act
+from takeover_spec.words import Cause, Constants, Queue, Status
+
+from takeover_proofs.invariant import Clause, Place
+from takeover_proofs.runs import CONSTANTS, Run
+from takeover_proofs.transition import Forget, Step, Tick
+from takeover_proofs.world import NATURE, WITNESS, World, held
+
+SENTENCES: dict[type, str] = {
+    Tick: "time passes: {real}",
+    Forget: "finds that its disk has lost update {seq}, and that it has heard of epoch {seen} at most",
+    act.Start: "starts, {active} and {enabled}; it will not take over before {wait_until}",
+    act.Store: "stores update {seq} of epoch {epoch} in its safe queue",
+    act.StoreStatus: "stores the completion status of update {seq}: {status}",
+    act.ReportSafe: "reports everything up to update {upto} as safe, and update {latest}",
+    act.Apply: "applies update {seq} of epoch {epoch} out of the {queue} queue, {changed}",
+    act.Resynchronise: "is resynchronised: it has the data of epoch {epoch} up to update {upto}",
+    act.Promise: "promises the active server of epoch {epoch}, which asked at {asked}, to wait until {until}",
+    act.CountPromise: "counts on that promise until {until}: it asked at {sent}",
+    act.CountLease: "counts on its lease for epoch {epoch} until {until}: it asked at {sent}",
+    act.Release: "releases the role of epoch {epoch}",
+    act.HearRelease: "hears that epoch {epoch} was released: its promise is over",
+    act.Discard: "ends its drain with update {kept}, and discards what is left up to {last}",
+    act.TakeRole: "takes over: epoch {epoch} ({cause})",
+    act.Enable: "enables the public identity until {until}",
+    act.Disable: "disables the public identity",
+    act.StartInterception: "intercepts updates from here on",
+    act.StartApplications: "starts the applications",
+    act.StopApplications: "stops the applications",
+    act.Refrain: "does not take over",
+    act.Log: "logs update {seq} of epoch {epoch}",
+    act.CarryOut: "carries update {seq} out: {status}",
+    act.HearSafe: "hears that everything up to update {upto} is safe, and update {latest}",
+    act.Acknowledge: "acknowledges update {seq} of epoch {epoch} to the application",
+    act.Trim: "trims its unsafe queue up to update {upto}, which is safe",
+    act.Drop: "drops its unsafe queue up to update {upto}, which is not safe",
+    act.Declare: "declares the passive server {eligible} (version {version})",
+    act.Copy: "sends a copy of its data as it is after update {upto}",
+    act.HearRecorded: "hears that the passive server is recorded as {eligible} (version {version})",
+    act.HearEpoch: "hears of epoch {epoch}",
+    act.StepDown: "steps down: it is passive and hidden",
+    act.SetAside: "sets its unsafe queue aside, and lists updates {kept} + 1 to {last} as lost",
+    act.HearGoodbye: "hears that its peer shuts down",
+    act.HearReturn: "hears its peer again",
+    act.WitnessStart: "starts, and will not grant a new epoch before {wait_until}",
+    act.Grant: "grants server {to:d}, which asked at {asked}, a lease for epoch {epoch} until {until}",
+    act.Record: "records the passive server of epoch {epoch} as {eligible} (version {version})",
+    act.EndLease: "ends the lease: epoch {epoch} was released",
+}
+"""What each kind of step says, after who does it."""
+
+_FLAGS: dict[str, tuple[str, str]] = {
+    "active": ("passive", "active"),
+    "enabled": ("hidden", "showing itself"),
+    "changed": ("changing nothing", "changing the data"),
+    "eligible": ("not eligible", "eligible"),
+}
+_CHOICES: dict[str, type] = {"status": Status, "queue": Queue, "cause": Cause}
+
+
+def name_of(actor: int) -> str:
+    """Who that is."""
+    return {NATURE: "", WITNESS: "the witness"}.get(actor, f"server {actor}")
+
+
+def sentence(step: Step) -> str:
+    """What is done in this step."""
+    said = {f.name: _word(f.name, getattr(step.action, f.name)) for f in fields(step.action)}
+    return f"{name_of(step.actor)} {SENTENCES[type(step.action)].format(asked=step.sent, **said)}".strip()
+
+
+def _word(name: str, value: Any) -> Any:
+    if name in _FLAGS:
+        return _FLAGS[name][value]
+    return _CHOICES[name](value).name.lower() if name in _CHOICES else value
+
+
+def holders(world: World, c: Constants = CONSTANTS) -> list[int]:
+    """Who has the public identity on its interface."""
+    return [index for index in (0, 1) if held(world, index, c)]
+
+
+def tell(run: Run, worlds: Sequence[World], broken: Clause | None = None) -> Iterator[str]:
+    """The lines of the story; `worlds` is what `replay` gave for this run."""
+    yield "step  clocks of 0, 1, witness   identity   what happens"
+    for number, (step, world) in enumerate(zip(run.steps, worlds[1:], strict=True), 1):
+        clocks = "".join(f"{clock:>7}" for clock in _clocks(world))
+        held_by = {0: "nobody", 1: "".join(map(name_of, holders(world))), 2: "both"}[len(holders(world))]
+        yield f"{number:>4}{clocks}        {held_by:<11}{sentence(step)}"
+    if broken is not None:
+        yield f"Broken: {broken.name}. {broken.text}"
+        yield from (f"  But {fact}." for fact in facts_against(broken.name, worlds[-1], run.place))
+
+
+def as_data(run: Run, worlds: Sequence[World]) -> list[dict[str, Any]]:
+    """The story for a program: an object a step."""
+    return [
+        {
+            "step": number,
+            "actor": name_of(step.actor) or "time",
+            "action": type(step.action).__name__,
+            "says": {f.name: _plain(getattr(step.action, f.name)) for f in fields(step.action)},
+            "clocks": _clocks(world),
+            "holders": holders(world),
+            "text": sentence(step),
+        }
+        for number, (step, world) in enumerate(zip(run.steps, worlds[1:], strict=True), 1)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _clocks(world: World) -> list[int]:
+    return [*(side.clock for side in world.sides), world.witness_clock]
+
+
+# --- what breaks a property -------------------------------------------------------------------------
+
+
+def facts_against(prop: str, world: World, at: Place) -> list[str]:
+    """The facts of this world that break the property."""
+    return list(_FACTS[prop](world, at))
+
+
+def _two_holders(world: World, at: Place) -> Iterator[str]:
+    slack = CONSTANTS.expiry_slack_ns
+    for index, side in enumerate(world.sides):
+        end = f"ends it by {side.know.until} + {slack}" if world.nature.kernel else "does not end it"
+        yield f"server {index} has it: its clock shows {side.clock}, and its kernel {end}"
+
+
+def _not_a_prefix(world: World, at: Place) -> Iterator[str]:
+    new = world.sides[world.leader]
+    begun = new.know.applied
+    if new.cut_short:
+        yield f"server {world.leader} ended a drain although the next update could be applied"
+    if begun > world.parent_length:
+        yield f"server {world.leader} took over with {begun} updates, and the old active had {world.parent_length}"
+    elif 1 <= at.seq <= begun and new.data[at.seq] != world.parent[at.seq]:
+        was, is_now = _effect(world.parent[at.seq]), _effect(new.data[at.seq])
+        yield f"at {at.seq} the old active's data had {was}, and server {world.leader}'s has {is_now}"
+
+
+def _effect(epoch: int) -> str:
+    return f"the effect of an update of epoch {epoch}" if epoch else "no effect"
+
+
+def _a_ghost(world: World, at: Place) -> Iterator[str]:
+    for index, side in _later_actives(world):
+        if side.know.logged >= world.mark_seq and side.data[world.mark_seq] == world.mark_epoch:
+            yield f"{_mark(world)} was lost, and server {index}, active in epoch {side.know.epoch}, has it"
+
+
+def _a_loss(world: World, at: Place) -> Iterator[str]:
+    for index, side in _later_actives(world):
+        there = side.data[world.mark_seq] if world.mark_seq <= side.know.logged else 0
+        had = f"{_mark(world)} was acknowledged, with {_effect(world.effect)}"
+        active = f"server {index}, active in epoch {side.know.epoch}"
+        if side.know.logged < world.mark_seq:
+            yield f"{had}, and {active}, has {side.know.logged} updates"
+        elif there != world.effect:
+            yield f"{had}, and {active}, has {_effect(there)} there"
+
+
+def _later_actives(world: World) -> Iterator[tuple[int, Any]]:
+    for index, side in enumerate(world.sides):
+        if side.know.active and side.know.epoch > world.mark_epoch:
+            yield index, side
+
+
+def _mark(world: World) -> str:
+    return f"update {world.mark_seq} of epoch {world.mark_epoch}"
+
+
+def _undrained(world: World, at: Place) -> Iterator[str]:
+    for index, side in enumerate(world.sides):
+        if not side.know.drained and (side.know.enabled or side.know.serving):
+            shown = "the applications run" if side.know.serving else "the public identity was enabled"
+            yield f"server {index} has not ended a drain since it last followed, and {shown} there"
+
+
+_FACTS: dict[str, Callable[[World, Place], Iterator[str]]] = {
+    "one-holder": _two_holders,
+    "exact-prefix": _not_a_prefix,
+    "no-ghost": _a_ghost,
+    "nothing-acknowledged-is-lost": _a_loss,
+    "drained-before-serving": _undrained,
+}

@@ -1,0 +1,67 @@
+"""The gallery's entries for the clauses that no property proved here needs, each with what it is there for.
+
+"Not needed" is not asserted: the whole proof is done again without the clause.
+"""
+
+from __future__ import annotations
+
+from takeover_proofs.entries import Entry, without
+
+UNNEEDED: tuple[Entry, ...] = (
+    Entry(
+        "ADDR-3",
+        "It is a theorem, not a rule: no server can check it, and it follows from the other clauses as one-holder.",
+    ),
+    without(
+        "QUEUE-2",
+        "A position of the history stands for all that an update touches, so the properties do not see the order in "
+        "which two updates reach one file. Without it the active server's own data depends on which was faster, and "
+        "the passive server's copy, made in the order of the numbers, is another.",
+    ),
+    without(
+        "QUEUE-3",
+        "An update that leaves the unsafe queue too early never reaches the passive server, which then can take over "
+        "with a shorter prefix, or never become eligible: it is a loss of what was not acknowledged, and of "
+        "availability.",
+    ),
+    without(
+        "QUEUE-6",
+        "As QUEUE-3: what is dropped silently is missing on the passive server, which stays behind for good while the "
+        "witness holds it for eligible. What was acknowledged is kept by SYNC-1 and REJOIN-2.",
+    ),
+    without(
+        "ROLE-3",
+        "LEASE-3 and ROLE-5 keep a server that is not eligible from the role. This clause keeps it from ending its "
+        "drain for nothing, and has it say why it does not take over.",
+    ),
+    without(
+        "ROLE-4",
+        "A takeover after a goodbye is as safe as any other. It is not wanted: somebody shut the server down to mend "
+        "it, and would find the pair's roles exchanged.",
+    ),
+    without(
+        "ROLE-6",
+        "Without a grant nobody sees the server, and SYNC-1 lets it acknowledge only what is safe. But applications "
+        "that carry on where nobody sees them do work that is lost at the next takeover.",
+    ),
+    without(
+        "SWITCH-1",
+        "A release is safe at any time for what was acknowledged. A switchover is to lose nothing at all, "
+        "acknowledged or not, and that is another property.",
+    ),
+    without(
+        "REJOIN-1",
+        "What a server of an older epoch still does cannot be acknowledged or shown, by SYNC-1 and LEASE-1. It would "
+        "be lost without being listed, and its unsafe queue overwritten before anybody saw it.",
+    ),
+    without(
+        "REJOIN-3",
+        "LEASE-3 never grants two epochs in a row to one server and ROLE-5 raises the epoch by one, so a server that "
+        "was active cannot take over from itself. This clause says the same to a server, from what it knows itself.",
+    ),
+    without(
+        "LOSS-1",
+        "What is kept and what is lost does not depend on what is said about it. That the statement is true is "
+        "another property.",
+    ),
+)

@@ -1,0 +1,106 @@
+"""The gallery's wrong protocols: rules that look right and are not, and a world that keeps less than is assumed of it.
+
+Each of these rules is a tempting reading of a clause, weaker than the clause in one place. No server obeys them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from takeover_spec import actions as act
+from takeover_spec.knowledge import Knowledge
+from takeover_spec.logic import not_
+from takeover_spec.words import PPM, Constants
+
+from takeover_proofs.entries import Entry, instead
+from takeover_proofs.needed import ACKNOWLEDGED, HOLDER, PROMISED, SHOWN, SHOWS, breaks
+from takeover_proofs.scenes import FAILOVER, LEADS, RECEIVES, REPORTED, SERVES, WRITES, one, stores, zero
+from takeover_proofs.transition import Forget
+from takeover_proofs.world import Nature
+
+
+def acknowledged_when_itself_safe(know: Knowledge, action: act.Acknowledge, now: int, c: Constants) -> bool:
+    """An update is acknowledged when it is safe itself, whatever is missing below it: a hole makes it discarded."""
+    itself = (action.seq <= know.safe_upto) | (action.seq == know.safe_latest)
+    return not_(c.synchronous) | itself | know.alone
+
+
+def challenger_needs_the_lease(know: Knowledge, action: act.TakeRole, now: int, c: Constants) -> bool:
+    """A server takes over as soon as it has a lease, whatever it has promised."""
+    return (know.lease_epoch == action.epoch) & (now < know.lease_until)
+
+
+def lease_counted_from_arrival(know: Knowledge, action: act.CountLease, now: int, c: Constants) -> bool:
+    """A lease is counted from when it arrives, which may be long after it was granted."""
+    counted = (action.until - now) * (PPM + c.drift_ppm) <= c.lease_ns * (PPM - c.drift_ppm)
+    return counted & (know.started <= action.sent) & (action.sent <= now)
+
+
+def lease_counted_in_full(know: Knowledge, action: act.CountLease, now: int, c: Constants) -> bool:
+    """A lease is counted from when its request was sent, as if all clocks ran alike."""
+    counted = action.until - action.sent <= c.lease_ns
+    return counted & (know.started <= action.sent) & (action.sent <= now)
+
+
+RULES = (
+    instead(
+        "acknowledged_when_safe",
+        acknowledged_when_itself_safe,
+        "SYNC-1:weaker",
+        breaks(ACKNOWLEDGED, 8, SERVES + WRITES + WRITES + stores(1), FAILOVER + REPORTED),
+    ),
+    instead(
+        "challenger_needs_both",
+        challenger_needs_the_lease,
+        "LEASE-1:either",
+        breaks(HOLDER, 6, SHOWN + PROMISED + zero(act.Enable), FAILOVER + SHOWS),
+    ),
+    instead(
+        "lease_counted_from_sending",
+        lease_counted_from_arrival,
+        "LEASE-4:from-arrival",
+        breaks(HOLDER, 9, LEADS, FAILOVER + zero(act.CountLease) + SHOWS),
+    ),
+    instead(
+        "lease_counted_from_sending",
+        lease_counted_in_full,
+        "LEASE-4:no-drift",
+        breaks(HOLDER, 7, LEADS, FAILOVER + SHOWS),
+    ),
+)
+
+ASSUMPTIONS = (
+    Entry(
+        "clocks",
+        "The witness's clock runs away: it takes a lease for over that its holder still counts on.",
+        breaks=breaks(HOLDER, 7, LEADS, FAILOVER + SHOWS),
+        nature=Nature(clocks=False),
+    ),
+    Entry(
+        "kernel",
+        "The kernel does not end the address of a server that is stopped.",
+        breaks=breaks(HOLDER, 6, SHOWN, FAILOVER + SHOWS),
+        nature=Nature(kernel=False),
+    ),
+    Entry(
+        "durable",
+        "A server restarts, and an update that it reported as durable is gone from its safe queue.",
+        breaks=breaks(
+            ACKNOWLEDGED,
+            5,
+            SERVES + WRITES + stores(1) + REPORTED + one(act.Start, Forget),
+            FAILOVER + RECEIVES,
+        ),
+        nature=Nature(durable=False),
+    ),
+    Entry(
+        "truthful",
+        "Somebody pretends to be the witness, and grants a lease.",
+        breaks=breaks(HOLDER, 4, SHOWN, FAILOVER + SHOWS),
+        nature=Nature(truthful=False),
+    ),
+)
+
+WRONG: tuple[Entry, ...] = (*RULES, *ASSUMPTIONS)
+
+assert {entry.id for entry in ASSUMPTIONS} == {f.name for f in fields(Nature)}
