@@ -45,6 +45,12 @@ log = logging.getLogger("takeover.node")
 ROUND_EVENTS_MAX = 256
 """How many events, or updates to apply, are dealt with before the shell looks at the clock and the disk again."""
 
+BREATH_EVENTS = 32
+"""After so many events, or updates, the clock and the grants have their turn."""
+
+_URGENT = (wire.AskPromise, wire.Promised)
+"""The messages that are dealt with before all others."""
+
 _NEEDS_DISK = (wire.Safe, wire.Position, wire.DeclareEligible)
 """The messages that say something about what is durable."""
 
@@ -89,6 +95,7 @@ class Node:
         )
         self.identity = PublicIdentity(config.public_identity.listen, config.public_identity.forward)
         self.inbox: deque[ev.Event] = deque()
+        self._urgent: deque[ev.Event] = deque()  # what keeps the grants alive does not wait behind updates
         self._began = boottime_ns()
         self.core, self._first = begin(settings, found, self._began)
         self._looked_at = self._began  # when the core was last told the time
@@ -110,7 +117,10 @@ class Node:
 
     def tell(self, event: ev.Event) -> None:
         """Something happened."""
-        self.inbox.append(event)
+        urgent = isinstance(event, ev.WitnessSaid) or (
+            isinstance(event, ev.PeerSaid) and isinstance(event.message, _URGENT)
+        )
+        (self._urgent if urgent else self.inbox).append(event)
         self._woken.set()
 
     async def _submit(self, encoded: bytes) -> Outcome:
@@ -141,10 +151,8 @@ class Node:
             await self._close()
 
     async def _wait(self) -> None:
-        if self.inbox or self._can_offer():
-            return
         self._woken.clear()
-        if self.inbox or self._can_offer():
+        if self.inbox or self._urgent or self._can_offer():
             return
         left_s = (self.core.wake_at(self._looked_at) - boottime_ns()) / 1e9
         if left_s > 0:
@@ -159,19 +167,29 @@ class Node:
         return self.core.wake_at(self._looked_at) <= boottime_ns()
 
     async def _round(self) -> None:
-        if self._is_due():
-            await self._handle(ev.Woke())
-        for _ in range(ROUND_EVENTS_MAX):
+        for count in range(ROUND_EVENTS_MAX):
+            await self._breathe(count)
             if not self.inbox:
                 break
             await self._handle(self.inbox.popleft())
-        for _ in range(ROUND_EVENTS_MAX):
+        for count in range(ROUND_EVENTS_MAX):
+            await self._breathe(count)
             if not self._can_offer():
                 break
             await self._offer_next()
         await self._settle()
         await self._apply()
         self._refuse_offers()
+
+    async def _breathe(self, count: int) -> None:
+        """Now and then, let the connections read, and see to the clock and the grants."""
+        if count % BREATH_EVENTS:
+            return
+        await asyncio.sleep(0)
+        while self._urgent:
+            await self._handle(self._urgent.popleft())
+        if self._is_due():
+            await self._handle(ev.Woke())
 
     async def _handle(self, event: ev.Event, context: Any = None) -> bool:
         """Let the core decide on one event, and carry out what it says; whether it said anything."""
@@ -193,7 +211,10 @@ class Node:
         """Make durable what is not, and do what had to wait for that, until there is nothing more to do."""
         while True:
             await self._flush()
-            while self._logged:
+            for count in range(len(self._logged)):
+                await self._breathe(count)
+                if not self._logged:
+                    break  # the role is lost
                 seq, offer = self._logged.popleft()
                 offer.outcome = self.store.carry_out(offer.operation)
                 self._waiting[seq] = offer
@@ -203,11 +224,11 @@ class Node:
             if self._copy_wanted and self.core.copying:
                 self._copy_wanted = False
                 self.start_task(self.peer.take_copy(self.core.know.logged))
-            for _ in range(ROUND_EVENTS_MAX):
+            for count in range(ROUND_EVENTS_MAX):
+                await self._breathe(count)
                 if not await self._handle(ev.Paused()):
                     return
-            if self.inbox or self._is_due():
-                self._woken.set()
+            if self.inbox:
                 return
 
     async def _flush(self) -> None:
@@ -217,7 +238,8 @@ class Node:
 
     async def _apply(self) -> None:
         """Offer the core the updates that can be applied, one after the other."""
-        for _ in range(ROUND_EVENTS_MAX):
+        for count in range(ROUND_EVENTS_MAX):
+            await self._breathe(count)
             entry = self.store.next_to_apply()
             if entry is None:
                 return
