@@ -37,7 +37,7 @@ class Path(Generic[T]):
 def paths(function: Callable[[], T], assumptions: Sequence[Any], most: int = 20_000) -> Iterator[Path[T]]:
     """Every path of `function` on which the assumptions (terms) can hold.
 
-    Raises `TooManyPaths` when there are more than `most`, or when Z3 cannot tell whether a branch is open.
+    Raises `TooManyPaths` when there are more than `most`, or more branches on one of them, or when Z3 cannot tell whether a branch is open.
     """
     waiting: list[list[bool]] = [[]]
     count = 0
@@ -45,7 +45,7 @@ def paths(function: Callable[[], T], assumptions: Sequence[Any], most: int = 20_
         count += 1
         if count > most:
             raise TooManyPaths(f"more than {most} paths")
-        explorer = _Explorer(waiting.pop(), [raw(a) for a in assumptions])
+        explorer = _Explorer(waiting.pop(), [raw(a) for a in assumptions], most)
         result, failed = None, None
         with branching(explorer.decide):
             try:
@@ -57,8 +57,9 @@ def paths(function: Callable[[], T], assumptions: Sequence[Any], most: int = 20_
 
 
 class _Explorer:
-    def __init__(self, script: list[bool], assumptions: list[Any]) -> None:
+    def __init__(self, script: list[bool], assumptions: list[Any], most: int) -> None:
         self.script = script
+        self.most = most
         self.taken: list[bool] = []
         self.open: list[list[bool]] = []
         self.conditions: list[Any] = []
@@ -78,6 +79,8 @@ class _Explorer:
             if len(ways) == 2:
                 self.open.append([*self.taken, not way])
         self.taken.append(way)
+        if len(self.taken) > self.most:
+            raise TooManyPaths(f"a path of more than {self.most} branches")
         chosen = condition if way else z3.Not(condition)
         self.conditions.append(chosen)
         self.solver.add(chosen)
