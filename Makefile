@@ -7,6 +7,7 @@ BIN := .venv/bin
 demo: .venv/ready ; $(BIN)/takeover demo
 test: .venv/ready ; $(BIN)/pytest -n 2 --dist worksteal
 check: .venv/ready ; $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+bench: .venv/ready ; $(BIN)/python tests/bench/run.py
 verify: .venv/ready ; $(BIN)/takeover verify
 clean: ; rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from takeover.disk import Disk
 from takeover.errors import JournalDamaged
 from takeover.journal import Journal
-from takeover.operations import Outcome
+from takeover.operations import Operation, Outcome, decode
 from takeover_spec.words import Status
 
 _EPOCH = struct.Struct(">Q")
@@ -30,7 +30,7 @@ class Entry:
     """An update and how it ended, as the next one to be applied."""
 
     seq: int
-    operation: bytes
+    operation: Operation
     outcome: Outcome
 
 
@@ -156,7 +156,8 @@ class QueueReader:
             if status is not None:
                 update = self._updates.next()
                 assert update is not None, f"a status and no update {status[0]}"
-                seq, operation = update[0], self._queue.decode_update(update[1], update[0])
+                seq = update[0]
+                operation = decode(self._queue.decode_update(update[1], seq))
                 self._next = Entry(seq, operation, self._queue.decode_status(status[1], seq))
         return self._next
 

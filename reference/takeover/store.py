@@ -151,10 +151,9 @@ class Store:
     def apply(self, entry: Entry) -> None:
         """`Apply`; `wants_checkpoint` must have been asked."""
         assert self.reader is not None
-        operation = decode(entry.operation)
         if entry.outcome.done:
-            self._window.add(operation)
-        apply(self.data, operation, entry.outcome)
+            self._window.add(entry.operation)
+        apply(self.data, entry.operation, entry.outcome)
         self.applied = entry.seq
         os.pwrite(self._counter, _APPLIED.pack(self.state.epoch, entry.seq), 0)
         self.reader.advance()
@@ -162,7 +161,7 @@ class Store:
     def wants_checkpoint(self, entry: Entry) -> bool:
         """Whether the data has to be synced before this update is applied: so that a power cut can be repaired."""
         many = self.applied - self.state.checkpoint >= CHECKPOINT_UPDATES
-        return many or (entry.outcome.done and not self._window.admits(decode(entry.operation)))
+        return many or (entry.outcome.done and not self._window.admits(entry.operation))
 
     def checkpoint(self) -> None:
         """Sync the data, and let the safe queue go of what it has."""

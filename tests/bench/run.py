@@ -1,0 +1,173 @@
+"""The benchmarks: each figure as a ratio to a limit that is measured in the same run.
+
+    python tests/bench/run.py [queues] [drain] [failover] [verify]
+
+Nothing here is a test: machines differ and are busy. A figure says how far the code is from what the machine allows at
+that moment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from takeover.core import Core, Settings, begin, counted_ns, step
+from takeover.core.events import NextInQueue
+from takeover.data_directory import DataDirectory
+from takeover.disk import OsDisk
+from takeover.linux import boottime_ns
+from takeover.operations import Create, Outcome, Write, encode
+from takeover.queues import Queue, status_of
+from takeover.store import Store
+from takeover_spec import actions as act
+from takeover_spec.words import Constants, Identity
+
+BLOCK_BYTES = 128
+"""The size of the updates written."""
+
+GROUP = 64
+"""How many updates share one sync."""
+
+
+def queues() -> None:
+    """Durable updates per second, against bare appends with as many syncs."""
+    count = 20_000
+    operation = encode(Write("file", 0, bytes(BLOCK_BYTES)))
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        queue = Queue.open(Path(folder), 1, 1, disk=OsDisk())
+        ours = _seconds(lambda: _fill(queue, count, operation))
+        queue.close()
+        bare = _seconds(lambda: _append(Path(folder) / "bare", count, operation))
+    print(f"durable updates, {GROUP} a sync     {count / ours:10,.0f}/s")
+    print(f"bare appends, as many syncs      {count / bare:10,.0f}/s    ratio {bare / ours:.2f}")
+
+
+def _fill(queue: Queue, count: int, operation: bytes) -> None:
+    for seq in range(1, count + 1):
+        queue.store(seq, operation)
+        if seq % GROUP == 0 or seq == count:
+            queue.updates.sync()
+
+
+def _append(path: Path, count: int, operation: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for seq in range(1, count + 1):
+        os.write(file, operation)
+        if seq % GROUP == 0 or seq == count:
+            os.fdatasync(file)
+    os.close(file)
+
+
+def drain() -> None:
+    """Drain time over the length of the queue, and the memory, each in a process of its own."""
+    print("drain of a safe queue             updates     seconds   a second   per update   memory MiB")
+    first = 0.0
+    for count in (1_000, 10_000, 100_000, 1_000_000):
+        command = [sys.executable, __file__, "--drain", str(count)]
+        answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        each_us = answer["seconds"] / count * 1e6
+        first = first or each_us
+        print(
+            f"{'':30}{count:11,}{answer['seconds']:12.2f}{count / answer['seconds']:11,.0f}{each_us:10.1f} us"
+            f"{answer['memory_mib']:10.1f}    slope against the first {each_us / first:.2f}"
+        )
+    print(f"bare writes of the same blocks, per update: {answer['bare'] / count * 1e6:.1f} us")
+
+
+def _drain_one(count: int) -> None:
+    """Fill a safe queue, start a server's store and core on it, and apply everything."""
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        directory = Path(folder) / "server"
+        with DataDirectory.open(directory) as held:
+            held.state.save({"epoch": 1, "seen": 1})
+            queue = Queue.open(held.safe / "1", 1, 1, disk=OsDisk())
+            queue.store(1, encode(Create("file")))
+            queue.store_status(1, Outcome(True))
+            operation = encode(Write("file", 0, bytes(BLOCK_BYTES)))
+            for seq in range(2, count + 1):
+                queue.store(seq, operation)
+                queue.store_status(seq, Outcome(True, BLOCK_BYTES))
+            queue.close()
+        before = _memory_mib()
+        store = Store(DataDirectory.open(directory))
+        core = _core(store)
+        seconds = _seconds(lambda: _apply_all(store, core))
+        assert store.applied == count, f"{store.applied} of {count} applied"
+        memory = _memory_mib() - before
+        store.close()
+        bare = _seconds(lambda: _write(Path(folder) / "bare", count))
+    print(json.dumps({"seconds": seconds, "memory_mib": memory, "bare": bare}))
+
+
+def _core(store: Store) -> Core:
+    c = Constants(10**9, 10**9, 1000, 0, True)
+    settings = Settings(
+        Identity.SECONDARY, 1, c, 10**8, 10**9, counted_ns(10**9, 1000), counted_ns(10**9, 1000)
+    )
+    return begin(settings, store.found(), boottime_ns())[0]
+
+
+def _apply_all(store: Store, core: Core) -> None:
+    while (entry := store.next_to_apply()) is not None:
+        if store.wants_checkpoint(entry):
+            store.checkpoint()
+        core, effects = step(core, NextInQueue(entry.seq, status_of(entry.outcome)), boottime_ns())
+        assert isinstance(effects[0], act.Apply)
+        store.apply(entry)
+
+
+def _write(path: Path, count: int) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT)
+    for _ in range(count):
+        os.pwrite(file, bytes(BLOCK_BYTES), 0)
+    os.close(file)
+
+
+def failover() -> None:
+    """Failover time of the demonstration, beyond the length of the promise that has to run out."""
+    figures = []
+    for _ in range(3):
+        with tempfile.NamedTemporaryFile(suffix=".json") as file:
+            command = [sys.executable, "-m", "takeover", "demo", "--seconds", "4", "--json", file.name]
+            subprocess.run(command, check=True, capture_output=True)
+            figures.append(json.load(open(file.name)))
+    for figure in figures:
+        print(
+            f"failover: address {figure['enabled_ms']:6.0f} ms, client {figure['failover_ms']:6.0f} ms after the kill; "
+            f"beyond the end of the grant {figure['beyond_grant_ms']:6.0f} ms"
+        )
+
+
+def verify() -> None:
+    """The time of the proofs, against the minute they may take."""
+    seconds = _seconds(
+        lambda: subprocess.run([sys.executable, "-m", "takeover", "verify"], check=True, capture_output=True)
+    )
+    print(f"verify                           {seconds:10.1f} s     ratio to its limit {seconds / 60:.2f}")
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _memory_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+BENCHMARKS = {work.__name__: work for work in (queues, drain, failover, verify)}
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--drain"]:
+        _drain_one(int(sys.argv[2]))
+    else:
+        for name in sys.argv[1:] or BENCHMARKS:
+            BENCHMARKS[name]()
