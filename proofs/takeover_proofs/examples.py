@@ -11,10 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from takeover_spec import actions as act
-from takeover_spec.logic import not_
-from takeover_spec.words import Constants, Status
-
 from takeover_proofs.invariant import Place
 from takeover_proofs.runs import Goal, Run, replay
 from takeover_proofs.scenes import (
@@ -25,6 +21,7 @@ from takeover_proofs.scenes import (
     WRITES,
     Scene,
     granted,
+    joins,
     one,
     serves,
     stores,
@@ -34,6 +31,9 @@ from takeover_proofs.scenes import (
 )
 from takeover_proofs.search import Plan, find
 from takeover_proofs.world import World, held
+from takeover_spec import actions as act
+from takeover_spec.logic import not_
+from takeover_spec.words import Constants, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,7 @@ def failed_update_is_applied(world: World, c: Constants, at: Place) -> bool:
 
 @_example(
     SERVES + WRITES + stores(1) + one(act.Apply) + TIME + takes(1) + serves(1)
-    + one(act.Log, act.CarryOut) + zero(act.HearEpoch, act.StepDown, act.SetAside) + one(act.Copy)
-    + zero(act.Resynchronise, act.ReportSafe) + one(act.HearSafe, act.Declare) + witness(act.Record)
+    + one(act.Log, act.CarryOut) + zero(act.HearEpoch, act.StepDown, act.SetAside) + joins(0)
     + TIME + takes(0) + serves(0),
     ("one-holder", "exact-prefix"),
 )  # fmt: skip

@@ -17,30 +17,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from takeover_spec.logic import not_
-from takeover_spec.words import Constants
-
+from takeover_proofs import gallery_data, gallery_grants, gallery_roles, gallery_unneeded, gallery_wrong
 from takeover_proofs.entries import Break, Entry
 from takeover_proofs.invariant import Place
-from takeover_proofs.needed import NEEDED
 from takeover_proofs.properties import property_named
-from takeover_proofs.runs import Goal, Run, replay
+from takeover_proofs.runs import Goal, Run, replay, violation
 from takeover_proofs.search import find
-from takeover_proofs.unneeded import UNNEEDED
 from takeover_proofs.world import World
-from takeover_proofs.wrong import WRONG
+from takeover_spec.words import Constants
 
-GALLERY: dict[str, Entry] = {entry.id: entry for entry in (*NEEDED, *UNNEEDED, *WRONG)}
+_MODULES = (gallery_data, gallery_grants, gallery_roles, gallery_unneeded, gallery_wrong)
+
+GALLERY: dict[str, Entry] = {entry.id: entry for module in _MODULES for entry in module.ENTRIES}
 """By id: the clauses, their variants, and the assumptions about the world."""
 
 
 def goal_of(broken: Break) -> Goal:
     """What the run has to lead to."""
-    prop = property_named(broken.prop)
+    lost, vivid = violation(property_named(broken.prop)), broken.vivid
+    if vivid is None:
+        return lost
 
     def goal(world: World, c: Constants, at: Place) -> bool:
-        lost = not_(prop.holds(world, c, at))
-        return lost & broken.vivid(world, c, at) if broken.vivid else lost
+        return lost(world, c, at) & vivid(world, c, at)
 
     return goal
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from takeover_proofs.entries import Entry, without
 
-UNNEEDED: tuple[Entry, ...] = (
+ENTRIES: tuple[Entry, ...] = (
     Entry(
         "ADDR-3",
         "It is a theorem, not a rule: no server can check it, and it follows from the other clauses as one-holder.",
@@ -31,8 +31,8 @@ UNNEEDED: tuple[Entry, ...] = (
     ),
     without(
         "ROLE-3",
-        "LEASE-3 and ROLE-5 keep a server that is not eligible from the role. This clause keeps it from ending its "
-        "drain for nothing, and has it say why it does not take over.",
+        "LEASE-1 lets nobody drain or take over without a lease of the next epoch, and LEASE-3 grants it to an "
+        "eligible server only. This clause says the same to a server, from what it knows itself.",
     ),
     without(
         "ROLE-4",
@@ -57,7 +57,7 @@ UNNEEDED: tuple[Entry, ...] = (
     without(
         "REJOIN-3",
         "LEASE-3 never grants two epochs in a row to one server and ROLE-5 raises the epoch by one, so a server that "
-        "was active cannot take over from itself. This clause says the same to a server, from what it knows itself.",
+        "was active cannot take over from itself. This clause, too, says it from what the server knows itself.",
     ),
     without(
         "LOSS-1",

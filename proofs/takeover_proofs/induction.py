@@ -22,7 +22,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import z3
-from takeover_spec import actions as act
 
 from takeover_proofs import lease_layer, properties, queue_layer
 from takeover_proofs.invariant import CLAUSES, Clause, Place
@@ -40,6 +39,7 @@ from takeover_proofs.symbols import (
 from takeover_proofs.terms import ArrayTable, instances, raw
 from takeover_proofs.transition import Forget, Step, Tick, take
 from takeover_proofs.world import NATURE, WITNESS, Nature, Side, World, initially
+from takeover_spec import actions as act
 
 LAYERS = (properties, lease_layer, queue_layer)
 """The modules that fill `CLAUSES`."""
@@ -86,10 +86,9 @@ def name_of(kind: type | None) -> str:
     return kind.__name__ if kind else INITIALLY
 
 
-def obligations(wanted: Callable[[Obligation], bool] = lambda obligation: True) -> list[Obligation]:
+def obligations(nature: Nature = Nature()) -> list[Obligation]:  # noqa: B008  # an immutable value
     """Everything to be proved, in order."""
-    every = (Obligation(name_of(kind), clause) for kind in kinds_of_step() for clause in CLAUSES)
-    return [obligation for obligation in every if wanted(obligation)]
+    return [Obligation(name_of(kind), clause) for kind in kinds_of_step(nature) for clause in CLAUSES]
 
 
 def prove(
@@ -193,10 +192,7 @@ def _step_case(kind: type, rules: Rulebook, before: World, to: int | None) -> _C
     layers = {}
     for layer in ("lease", "queue"):
         invariant = [
-            clause.holds(before, c, where)
-            for clause in CLAUSES
-            if clause.layer == layer
-            for where in places
+            clause.holds(before, c, where) for clause in CLAUSES if clause.layer == layer for where in places
         ]
         layers[layer] = _about(layer, [*hypotheses, *invariant])
     return _Case(before, after_step, c, place, layers)

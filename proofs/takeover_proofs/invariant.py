@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from takeover_proofs.world import Side, World
 from takeover_spec.logic import implies, not_
 from takeover_spec.words import Constants
-
-from takeover_proofs.world import Side, World
 
 
 @dataclass(frozen=True, slots=True, eq=False)

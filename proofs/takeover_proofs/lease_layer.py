@@ -9,11 +9,10 @@ on a slow clock, is never more than what is left for its giver, on a fast one,
 
 from __future__ import annotations
 
-from takeover_spec.logic import choose, implies
-from takeover_spec.words import PPM, Constants
-
 from takeover_proofs.invariant import Place, both, clause
 from takeover_proofs.world import Side, World
+from takeover_spec.logic import choose, implies
+from takeover_spec.words import PPM, Constants
 
 
 def _reaches(sent: int, clock: int, length: int, c: Constants) -> int:

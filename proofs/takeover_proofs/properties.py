@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from takeover_spec.logic import implies, not_
-from takeover_spec.words import Constants
-
 from takeover_proofs.invariant import CLAUSES, Clause, Place, both, clause
 from takeover_proofs.world import Side, World, at_leader, held
+from takeover_spec.logic import implies, not_
+from takeover_spec.words import Constants
 
 
 @clause("lease", "one-holder")

@@ -8,12 +8,11 @@ has reported it has; and what was acknowledged it has reported, or else the witn
 
 from __future__ import annotations
 
+from takeover_proofs.invariant import Place, both, clause, follower, follows
+from takeover_proofs.world import ELIGIBLE, INELIGIBLE, NOTHING, Side, World, at_leader
 from takeover_spec.knowledge import settled
 from takeover_spec.logic import choose, implies, not_
 from takeover_spec.words import Constants, Status
-
-from takeover_proofs.invariant import Place, both, clause, follower, follows
-from takeover_proofs.world import ELIGIBLE, INELIGIBLE, NOTHING, Side, World, at_leader
 
 
 @clause("queue")

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from takeover_spec.rules import RULES, Rule
-from takeover_spec.words import Constants
-
 from takeover_proofs.transition import Step, time_of
 from takeover_proofs.world import NATURE, WITNESS, World
+from takeover_spec.rules import RULES, Rule
+from takeover_spec.words import Constants
 
 
 @dataclass(frozen=True, slots=True)

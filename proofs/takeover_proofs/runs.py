@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from takeover_spec.logic import not_
-from takeover_spec.words import Constants
-
 from takeover_proofs.invariant import Clause, Place
 from takeover_proofs.rulebook import EVERY_RULE, Rulebook
 from takeover_proofs.transition import Step, take
 from takeover_proofs.world import World
+from takeover_spec.logic import not_
+from takeover_spec.words import Constants
 
 CONSTANTS = Constants(lease_ns=10, promise_ns=10, drift_ppm=100_000, expiry_slack_ns=1, synchronous=True)
 """A pair with short times and bad clocks, so that runs are short and readable."""

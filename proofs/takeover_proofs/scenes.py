@@ -5,12 +5,11 @@ A move says who does what kind of thing; what is said and when is for the search
 
 from __future__ import annotations
 
-from takeover_spec import actions as act
-from takeover_spec.words import Identity
-
 from takeover_proofs.search import Move
 from takeover_proofs.transition import Tick
 from takeover_proofs.world import NATURE, WITNESS
+from takeover_spec import actions as act
+from takeover_spec.words import Identity
 
 Scene = tuple[Move, ...]
 
@@ -55,10 +54,10 @@ def serves(which: int) -> Scene:
 
 
 def joins(which: int) -> Scene:
-    """A passive server gets a copy of the data, and is declared and recorded as eligible."""
+    """A passive server gets a copy of the data, reports, and is declared and recorded as eligible."""
     peer = 1 - which
-    copied = server(peer, act.Copy) + server(which, act.Resynchronise)
-    return copied + server(peer, act.Declare) + witness(act.Record)
+    copied = server(peer, act.Copy) + server(which, act.Resynchronise, act.ReportSafe)
+    return copied + server(peer, act.HearSafe, act.Declare) + witness(act.Record)
 
 
 def stores(which: int) -> Scene:
@@ -83,3 +82,15 @@ FAILOVER = TIME + takes(1)
 
 RECEIVES = one(act.Store, act.StoreStatus, act.Apply)
 """What server 1 does with updates."""
+
+SHOWN = LEADS + zero(act.Enable)
+"""Server 0 holds the public identity, and server 1 may take over from it."""
+
+PROMISED = TIME + one(act.Promise) + zero(act.CountPromise)
+"""Server 0 also counts on server 1's promise."""
+
+DRAINS = TIME + granted(1) + one(act.CountLease, act.Discard)
+"""Server 1 is granted the next epoch, and ends its drain."""
+
+SHOWS = one(act.Enable) + zero(act.Enable)
+"""Either server shows itself."""

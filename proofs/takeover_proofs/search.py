@@ -16,8 +16,6 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, cast
 
 import z3
-from takeover_spec import actions as act
-from takeover_spec.words import Constants, Identity
 
 from takeover_proofs.invariant import Place
 from takeover_proofs.rulebook import EVERY_RULE, Rulebook
@@ -26,6 +24,8 @@ from takeover_proofs.symbols import ENUMERATIONS, TIMES, WITNESS_ACTIONS
 from takeover_proofs.terms import Cells, Term, instances, raw
 from takeover_proofs.transition import Forget, Step, Tick, take
 from takeover_proofs.world import NATURE, WITNESS, Nature, World
+from takeover_spec import actions as act
+from takeover_spec.words import Constants, Identity
 
 SIZE = 4
 """Numbers of updates, epochs and versions run from 0 to this less one."""
@@ -164,9 +164,7 @@ class _Search:
             index = model.eval(choice, model_completion=True).as_long()
             if index < len(candidates):
                 steps.append(_step_of(candidates[index], {name: value(term) for name, term in said.items()}))
-        begin = World(
-            mark_epoch=value(first.mark_epoch), mark_seq=value(first.mark_seq), nature=first.nature
-        )
+        begin = World(mark_epoch=value(first.mark_epoch), mark_seq=value(first.mark_seq), nature=first.nature)
         return Run(begin, tuple(steps), Place(value(place.seq), value(place.version)))
 
 

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-from takeover_spec import actions as act
-from takeover_spec.words import Cause, Constants, Queue, Status
-
 from takeover_proofs.invariant import Clause, Place
 from takeover_proofs.runs import CONSTANTS, Run
 from takeover_proofs.transition import Forget, Step, Tick
 from takeover_proofs.world import NATURE, WITNESS, World, held
+from takeover_spec import actions as act
+from takeover_spec.words import Cause, Constants, Queue, Status
 
 SENTENCES: dict[type, str] = {
     Tick: "time passes: {real}",
@@ -32,7 +31,7 @@ SENTENCES: dict[type, str] = {
     act.CountLease: "counts on its lease for epoch {epoch} until {until}: it asked at {sent}",
     act.Release: "releases the role of epoch {epoch}",
     act.HearRelease: "hears that epoch {epoch} was released: its promise is over",
-    act.Discard: "ends its drain with update {kept}, and discards what is left up to {last}",
+    act.Discard: "ends its drain with update {kept}, and {left}",
     act.TakeRole: "takes over: epoch {epoch} ({cause})",
     act.Enable: "enables the public identity until {until}",
     act.Disable: "disables the public identity",
@@ -51,7 +50,7 @@ SENTENCES: dict[type, str] = {
     act.HearRecorded: "hears that the passive server is recorded as {eligible} (version {version})",
     act.HearEpoch: "hears of epoch {epoch}",
     act.StepDown: "steps down: it is passive and hidden",
-    act.SetAside: "sets its unsafe queue aside, and lists updates {kept} + 1 to {last} as lost",
+    act.SetAside: "sets its unsafe queue aside: its peer has everything up to update {kept}, and it had logged {last}",
     act.HearGoodbye: "hears that its peer shuts down",
     act.HearReturn: "hears its peer again",
     act.WitnessStart: "starts, and will not grant a new epoch before {wait_until}",
@@ -78,6 +77,9 @@ def name_of(actor: int) -> str:
 def sentence(step: Step) -> str:
     """What is done in this step."""
     said = {f.name: _word(f.name, getattr(step.action, f.name)) for f in fields(step.action)}
+    if isinstance(step.action, act.Discard):
+        nothing = step.action.last <= step.action.kept
+        said["left"] = "has nothing to discard" if nothing else f"discards the rest, up to {step.action.last}"
     return f"{name_of(step.actor)} {SENTENCES[type(step.action)].format(asked=step.sent, **said)}".strip()
 
 
@@ -100,8 +102,10 @@ def tell(run: Run, worlds: Sequence[World], broken: Clause | None = None) -> Ite
         held_by = {0: "nobody", 1: "".join(map(name_of, holders(world))), 2: "both"}[len(holders(world))]
         yield f"{number:>4}{clocks}        {held_by:<11}{sentence(step)}"
     if broken is not None:
-        yield f"Broken: {broken.name}. {broken.text}"
-        yield from (f"  But {fact}." for fact in facts_against(broken.name, worlds[-1], run.place))
+        yield f"Broken: {broken.name}"
+        yield f"  it says:  {broken.text}"
+        for fact in facts_against(broken.name, worlds[-1], run.place):
+            yield f"  but here: {fact}."
 
 
 def as_data(run: Run, worlds: Sequence[World]) -> list[dict[str, Any]]:
@@ -137,9 +141,9 @@ def facts_against(prop: str, world: World, at: Place) -> list[str]:
 
 
 def _two_holders(world: World, at: Place) -> Iterator[str]:
-    slack = CONSTANTS.expiry_slack_ns
     for index, side in enumerate(world.sides):
-        end = f"ends it by {side.know.until} + {slack}" if world.nature.kernel else "does not end it"
+        latest = side.know.until + CONSTANTS.expiry_slack_ns
+        end = f"ends it at {latest} at the latest" if world.nature.kernel else "does not end it"
         yield f"server {index} has it: its clock shows {side.clock}, and its kernel {end}"
 
 
@@ -149,7 +153,7 @@ def _not_a_prefix(world: World, at: Place) -> Iterator[str]:
     if new.cut_short:
         yield f"server {world.leader} ended a drain although the next update could be applied"
     if begun > world.parent_length:
-        yield f"server {world.leader} took over with {begun} updates, and the old active had {world.parent_length}"
+        yield f"server {world.leader} took over with {_updates(begun)}, the old active had {world.parent_length}"
     elif 1 <= at.seq <= begun and new.data[at.seq] != world.parent[at.seq]:
         was, is_now = _effect(world.parent[at.seq]), _effect(new.data[at.seq])
         yield f"at {at.seq} the old active's data had {was}, and server {world.leader}'s has {is_now}"
@@ -157,6 +161,10 @@ def _not_a_prefix(world: World, at: Place) -> Iterator[str]:
 
 def _effect(epoch: int) -> str:
     return f"the effect of an update of epoch {epoch}" if epoch else "no effect"
+
+
+def _updates(count: int) -> str:
+    return f"{count} update" if count == 1 else f"{count or 'no'} updates"
 
 
 def _a_ghost(world: World, at: Place) -> Iterator[str]:
@@ -171,7 +179,7 @@ def _a_loss(world: World, at: Place) -> Iterator[str]:
         had = f"{_mark(world)} was acknowledged, with {_effect(world.effect)}"
         active = f"server {index}, active in epoch {side.know.epoch}"
         if side.know.logged < world.mark_seq:
-            yield f"{had}, and {active}, has {side.know.logged} updates"
+            yield f"{had}, and {active}, has {_updates(side.know.logged)}"
         elif there != world.effect:
             yield f"{had}, and {active}, has {_effect(there)} there"
 

@@ -12,12 +12,12 @@ from functools import cache
 from typing import Any, cast, get_args, get_type_hints
 
 import z3
-from takeover_spec import actions as act
-from takeover_spec.words import PPM, Constants
 
 from takeover_proofs.terms import ArrayTable, Term
 from takeover_proofs.transition import Tick
 from takeover_proofs.world import Nature, Side, World
+from takeover_spec import actions as act
+from takeover_spec.words import PPM, Constants
 
 TIMES = frozenset(
     [

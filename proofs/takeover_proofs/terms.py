@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import z3
+
 from takeover_spec.logic import Symbolic, implies
 
 _points: ContextVar[tuple[Any, ...]] = ContextVar("points", default=())

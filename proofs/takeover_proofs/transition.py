@@ -15,12 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from takeover_proofs.world import ELIGIBLE, INELIGIBLE, WITNESS, Side, World, at_leader, clock_of
 from takeover_spec import actions as act
 from takeover_spec.knowledge import after, settled, witness_after
 from takeover_spec.logic import choose, greatest, implies, not_
 from takeover_spec.words import PPM, Constants, Status
-
-from takeover_proofs.world import ELIGIBLE, INELIGIBLE, WITNESS, Side, World, at_leader, clock_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,5 +286,3 @@ def _granted(asking: Side, epoch: int, sent: int) -> Side:
         leased_epoch=choose(usable, epoch, asking.leased_epoch),
         leased_sent=choose(usable, latest, asking.leased_sent),
     )
-
-

@@ -138,6 +138,10 @@ class Sparse(Table[V]):
     def emptied(self) -> Sparse[V]:
         return Sparse(self._default)
 
+    def held(self) -> list[int]:
+        """The keys that do not have the default, in order."""
+        return sorted(self._copied())
+
     def _copied(self) -> dict[int, V]:
         changes: list[Sparse[V]] = []
         version = self

@@ -419,8 +419,10 @@ def copied_between_updates(know: Knowledge, action: act.Copy, now: int, c: Const
 
 @_rule("REJOIN-2", act.Declare)
 def eligible_when_nothing_is_missing(know: Knowledge, action: act.Declare, now: int, c: Constants) -> bool:
-    """A passive server is declared eligible only when it has reported every acknowledged update; versions count up."""
-    complete = (know.acknowledged <= know.safe_upto) & (know.applied <= know.safe_upto) & know.peer_follows
+    """A passive server is declared eligible only when it has reported all that the epoch began with and, in synchronous
+    mode, every acknowledged update; versions count up."""
+    acknowledged = not_(c.synchronous) | (know.acknowledged <= know.safe_upto)
+    complete = know.peer_follows & (know.applied <= know.safe_upto) & acknowledged
     return (know.version < action.version) & implies(action.eligible, complete)
 
 

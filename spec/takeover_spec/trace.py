@@ -12,27 +12,42 @@ between has done one thing that no line tells; its next run's `found` does, and 
 each other. That is why a run has a file of its own: one endless file would have to be repaired at each start.
 
 A line that does not end in a newline was cut off. A trace with such a line is *incomplete*, never good.
+
+`trace.schema.json`, beside this file, says of a single line what a JSON Schema can say; a test holds the two together.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import Any, cast, get_args
 
 from takeover_spec import actions as act
-from takeover_spec.codec import Malformed, kind_of, of_kind, parse_json, plain, record
+from takeover_spec.codec import (
+    Malformed,
+    kind_of,
+    of_kind,
+    parse_json,
+    parse_value,
+    plain,
+    plain_value,
+    record,
+    shown,
+)
 from takeover_spec.knowledge import Knowledge, WitnessKnowledge, party_after
 from takeover_spec.logic import Sparse
 from takeover_spec.rules import Rule, rules_about
-from takeover_spec.words import Constants, Status
+from takeover_spec.words import Constants, Identity, Status
 
 FORMAT = 1
 """The version of the trace format."""
 
-RUN_MAX = 10_000_000
-"""How many updates a run of the safe queue may have in `found`."""
+SETTLED_MAX = 10_000_000
+"""How many updates the safe queue may have in `found`, in all its runs together."""
+
+READ_SHOWN = 12
+"""How many of the values that a rule read are shown of a violation: as many of the first as of the last."""
 
 PARTIES = ("primary", "secondary", "witness")
 
@@ -40,7 +55,7 @@ FOUND = (
     "active", "epoch", "seen", "returned", "drained", "unsafe", "released", "applied", "newest", "reported", "logged",
     "peer_left",
 )  # fmt: skip
-"""What a server has on its disk when it starts, beside the two tables of its safe queue and that of its statuses."""
+"""What a server has on its disk when it starts, beside its safe queue, which is written as `settled`."""
 
 WITNESS_FOUND = ("epoch", "holder", "version", "eligible", "ended")
 """What a witness has on its disk when it starts."""
@@ -54,6 +69,17 @@ class Header:
     pair: str
     constants: Constants
     found: Knowledge | WitnessKnowledge
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderLine:
+    """The fields of a header as they are written."""
+
+    trace: int
+    party: str
+    pair: str
+    constants: Constants
+    found: dict  # type: ignore[type-arg]  # told by `isinstance`, which knows no arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +101,13 @@ class Violation:
     t: int
     rule: Rule
     read: tuple[tuple[str, Any], ...]
-    """What the rule asked of what the party knew: field and value, in the order of asking."""
+    """What the rule asked of what the party knew: field and value as a trace writes it, in the order of asking."""
 
     def __str__(self) -> str:
-        known = ", ".join(f"{name} = {value}" for name, value in self.read) or "nothing"
+        read = [f"{name} = {value}" for name, value in self.read] or ["nothing"]
+        if len(read) > READ_SHOWN:  # a rule about many updates stops at the one that decides
+            read[READ_SHOWN // 2 : -READ_SHOWN // 2] = ["…"]
+        known = ", ".join(read)
         values = ", ".join(f"{name} = {value}" for name, value in plain(self.action).items())
         return (
             f"line {self.line} breaks {self.rule.clause} ({self.rule.name}): {self.rule.text}\n"
@@ -144,69 +173,68 @@ def action_line(n: int, t: int, action: act.Action) -> str:
 def parse_header(text: str | bytes, where: str = "line 1") -> Header:
     """The header that a first line holds; raises `Malformed`."""
     values = parse_json(text, where)
-    if values.get("trace") != FORMAT:
+    version = values.get("trace")
+    if type(version) is not int or version != FORMAT:
         raise Malformed(where, f"is not the header of a trace of format {FORMAT}")
-    party = values.get("party")
-    if party not in PARTIES:
-        raise Malformed(where, f"party {party!r} is not one of {', '.join(PARTIES)}")
-    for name, kind in (("pair", str), ("constants", dict), ("found", dict)):
-        if not isinstance(values.get(name), kind):
-            raise Malformed(f"{where}.{name}", "is missing or of the wrong type")
-    try:
-        constants = record(Constants, values["constants"], f"{where}.constants")
-    except ValueError as error:
-        raise error if isinstance(error, Malformed) else Malformed(f"{where}.constants", str(error)) from None
-    found = _parse_found(party, values["found"], f"{where}.found")
-    return Header(party, values["pair"], constants, found)
+    first = record(HeaderLine, values, where)
+    if first.party not in PARTIES:
+        raise Malformed(f"{where}.party", f"{shown(first.party)} is not one of {', '.join(PARTIES)}")
+    parse_found = _parse_witness_found if first.party == "witness" else _parse_server_found
+    return Header(first.party, first.pair, first.constants, parse_found(first.found, f"{where}.found"))
 
 
-def _parse_found(party: str, values: dict[str, Any], where: str) -> Knowledge | WitnessKnowledge:
-    values = dict(values)
-    runs = values.pop("settled", [])
-    cls: type = WitnessKnowledge if party == "witness" else Knowledge
-    names = WITNESS_FOUND if party == "witness" else FOUND
-    kinds = {f.name: type(getattr(cls(), f.name)) for f in fields(cls)}
-    for name, value in values.items():
-        if name not in names:
-            raise Malformed(f"{where}.{name}", "is not something found on a disk")
-        wanted = bool if kinds[name] is bool else int
-        if type(value) is not wanted or value < 0:
-            raise Malformed(f"{where}.{name}", f"{value!r} is not a {wanted.__name__}")
-    if party == "witness":
-        return WitnessKnowledge(**values)
-    stored, status = Sparse(False), Sparse[int](Status.NONE)
-    newest = values.get("applied", 0)
-    for run in runs if isinstance(runs, list) else [runs]:
-        first, last, code = _parse_run(run, f"{where}.settled")
-        for seq in range(first, last + 1):
-            stored, status = stored.put(seq, True), status.put(seq, code)
-        newest = max(newest, last)
+def _parse_witness_found(found: dict[str, Any], where: str) -> WitnessKnowledge:
+    values = _durable(WitnessKnowledge(), WITNESS_FOUND, found, where)
+    if values.get("holder", 0) not in tuple(Identity):
+        raise Malformed(f"{where}.holder", f"{values['holder']} is neither 0 nor 1")
+    return WitnessKnowledge(**{**values, "holder": Identity(values.get("holder", 0))})
+
+
+def _parse_server_found(found: dict[str, Any], where: str) -> Knowledge:
+    runs = found.get("settled", [])
+    values = _durable(Knowledge(), FOUND, {k: v for k, v in found.items() if k != "settled"}, where)
+    stored, status, newest = _parse_settled(runs, values.get("applied", 0), f"{where}.settled")
     if values.setdefault("newest", newest) != newest:
         raise Malformed(f"{where}.newest", f"is {values['newest']}, and the highest update there is {newest}")
     return Knowledge(**values, stored=stored, status=status)
 
 
-def _parse_run(run: Any, where: str) -> tuple[int, int, Status]:
-    """A run of the safe queue, from `first` to `last`."""
-    names = {status.name.lower(): status for status in Status}
-    if isinstance(run, list) and len(run) == 3:
-        first, last, ended = run
-        whole = type(first) is int and type(last) is int
-        if whole and ended in names and 1 <= first <= last < first + RUN_MAX:
-            return first, last, names[ended]
-    raise Malformed(where, f"{run!r} is not [first, last, status] of at most {RUN_MAX} updates")
+def _durable(fresh: Any, names: tuple[str, ...], found: dict[str, Any], where: str) -> dict[str, Any]:
+    """The values in `found`, of which each has a name of `names` and the type of that field."""
+    for name in found:
+        if name not in names:
+            raise Malformed(where, f"{shown(name)} is not something found on a disk")
+    kinds = {name: bool if isinstance(getattr(fresh, name), bool) else int for name in names}
+    return {name: parse_value(kinds[name], value, f"{where}.{name}") for name, value in found.items()}
+
+
+def _parse_settled(runs: Any, applied: int, where: str) -> tuple[Sparse[bool], Sparse[int], int]:
+    """The two tables of the safe queue, and the highest update there is; no update may be listed twice."""
+    if not isinstance(runs, list):
+        raise Malformed(where, f"{shown(runs)} is not a list")
+    stored, status, newest, room = Sparse(False), Sparse[int](Status.NONE), applied, SETTLED_MAX
+    for index, run in enumerate(runs):
+        at = f"{where}[{index}]"
+        if not isinstance(run, list) or len(run) != 3:
+            raise Malformed(at, f"{shown(run)} is not [first, last, status]")
+        first, last = parse_value(int, run[0], f"{at}[0]"), parse_value(int, run[1], f"{at}[1]")
+        code = parse_value(Status, run[2], f"{at}[2]")
+        if not newest < first <= last:
+            raise Malformed(at, f"the run from {first} to {last} is not above {newest}, and upwards")
+        room -= last - first + 1
+        if room < 0:
+            raise Malformed(at, f"there are more than {SETTLED_MAX} updates by {last}")
+        for seq in range(first, last + 1):
+            stored, status = stored.put(seq, True), status.put(seq, code)
+        newest = last
+    return stored, status, newest
 
 
 def parse_line(text: str | bytes, where: str) -> Line:
     """The action that a line holds; raises `Malformed`."""
     values = parse_json(text, where)
-    n, t, do = (values.pop(name, None) for name in ("n", "t", "do"))
-    for name, value in (("n", n), ("t", t)):
-        if type(value) is not int or value < 0:
-            raise Malformed(f"{where}.{name}", f"{value!r} is not a whole number")
-    assert isinstance(n, int)
-    assert isinstance(t, int)
-    return Line(n, t, of_kind(act.Action, do, values, where))
+    n, t = (parse_value(int, values.pop(name, None), f"{where}.{name}") for name in ("n", "t"))
+    return Line(n, t, of_kind(act.Action, values.pop("do", None), values, where))
 
 
 class _Asked:
@@ -239,7 +267,7 @@ def judge(know: Any, line: Line, number: int, constants: Constants) -> Violation
         if not rule.holds(know, line.action, line.t, constants):
             asked = _Asked(know)
             rule.holds(asked, line.action, line.t, constants)
-            read = tuple((name, value) for name, value in asked._read.items())
+            read = tuple((name, plain_value(value)) for name, value in asked._read.items())
             return Violation(number, line.action, line.t, rule, read)
     return None
 
@@ -288,26 +316,62 @@ def _in_sequence(line: Line, header: Header, count: int, clock: int, where: str)
         raise Malformed(where, "a run starts with its start, and has one start only")
 
 
-def follows(earlier: Knowledge, found: Knowledge) -> str:
-    """What a server lost between two runs: empty if what it finds is at least what its last run made durable."""
-    for name in ("epoch", "seen", "released"):
-        if getattr(found, name) < getattr(earlier, name):
-            return f"{name} was {getattr(earlier, name)} and is {getattr(found, name)}"
-    if found.epoch > earlier.epoch:
-        return ""  # a new history: what was known of the old one is void
-    if earlier.unsafe and not found.unsafe and found.epoch == earlier.epoch:
-        return "it had an unsafe queue, and does not know it any more"
+def follows(earlier: Knowledge | WitnessKnowledge, found: Knowledge | WitnessKnowledge) -> str:
+    """What a party lost between two runs: empty if what it finds is at least what its last run made durable.
+
+    `earlier` is what `check` says it knew, `found` is of its next run's header. Whatever one more action would explain
+    is no loss: the last one may have no line. So the following is not held against anybody: a goodbye that is not known
+    any more (`HearReturn`), a passive server's unsafe queue that is not there (`SetAside`), a safe queue that is empty
+    after a drain (`Discard`). A status without its update is not in `found`, and nothing is said of it.
+    """
+    if isinstance(earlier, WitnessKnowledge):
+        assert isinstance(found, WitnessKnowledge), "two runs of one party"
+        return _witness_follows(earlier, found)
+    assert isinstance(found, Knowledge), "two runs of one party"
+    lower = _lower(earlier, found, "epoch", "seen", "released")
+    if lower or found.epoch > earlier.epoch:
+        return lower  # in a new history what was known of the old one is void
     for name in ("drained", "returned"):
         if getattr(earlier, name) and not getattr(found, name):
             return f"{name} was true and is false"
     if earlier.active and not (found.active or found.returned):
         return "it was active, and does not know it any more"
-    for name in ("applied", *(("logged",) if earlier.unsafe and found.unsafe else ())):
+    if earlier.active and earlier.unsafe and not found.unsafe:
+        return "it had an unsafe queue, and does not know it any more"
+    both_unsafe = earlier.unsafe and found.unsafe
+    return _lower(earlier, found, "applied", *(["logged"] if both_unsafe else [])) or _missing(earlier, found)
+
+
+def _lower(earlier: Any, found: Any, *names: str) -> str:
+    """The first of these numbers that is lower than it was; empty if none is."""
+    for name in names:
         if getattr(found, name) < getattr(earlier, name):
             return f"{name} was {getattr(earlier, name)} and is {getattr(found, name)}"
-    for seq in range(max(earlier.applied, found.applied) + 1, earlier.newest + 1):
-        if earlier.stored[seq] and not found.stored[seq]:
-            return f"update {seq} was in the safe queue and is not"
-        if earlier.status[seq] != Status.NONE and found.status[seq] != earlier.status[seq]:
-            return f"the status of update {seq} was in the safe queue and is not"
     return ""
+
+
+def _missing(earlier: Knowledge, found: Knowledge) -> str:
+    """The first update of the safe queue that is not as it was; empty if there is none."""
+    if found.drained and not earlier.drained:
+        return ""
+    for seq in cast(Sparse[bool], earlier.stored).held():
+        if seq > found.applied:
+            if not found.stored[seq]:
+                return f"update {seq} was in the safe queue and is not"
+            if earlier.status[seq] not in (Status.NONE, found.status[seq]):
+                return f"the status of update {seq} was in the safe queue and is not"
+    return ""
+
+
+def _witness_follows(earlier: WitnessKnowledge, found: WitnessKnowledge) -> str:
+    lower = _lower(earlier, found, "epoch")
+    if lower or found.epoch > earlier.epoch:
+        return lower
+    if earlier.epoch >= 1 and found.holder != earlier.holder:
+        was, now = plain_value(Identity(earlier.holder)), plain_value(Identity(found.holder))
+        return f"the holder of epoch {earlier.epoch} was {was} and is {now}"
+    if earlier.ended and not found.ended:
+        return "ended was true and is false"
+    if found.version == earlier.version and found.eligible != earlier.eligible:
+        return f"eligible is another in version {earlier.version}"
+    return _lower(earlier, found, "version")

@@ -59,8 +59,10 @@ def test_a_second_opening_in_one_process_is_refused_too(tmp_path: Path) -> None:
 def test_a_program_that_the_server_starts_does_not_hold_it(tmp_path: Path) -> None:
     """An application that outlives its server must not keep the next server out."""
     directory = DataDirectory.open(tmp_path / "node")
-    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, close_fds=False):
+    command = [sys.executable, "-c", "import sys; print('up', flush=True); sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False) as program:
+        assert program.stdout is not None
+        assert b"up\n" == program.stdout.readline()
         directory.close()
         DataDirectory.open(tmp_path / "node").close()
 

@@ -25,6 +25,9 @@ STEPS = (
     Step("sync"),
     Step("drop", percent=100),
     Step("append", b"unsynced"),
+    Step("append", b"unsynced too"),
+    Step("truncate", percent=50),
+    Step("append", b"unsynced again"),
     Step("truncate", percent=0),
     Step("reset", percent=100),
     Step("append", b"after a reset"),
@@ -235,6 +238,24 @@ def test_what_a_failed_sync_left_is_written_again(tmp_path: Path) -> None:
     assert Belief(0, (b"first",), 1) == reopened(tmp_path, disk)
     disk.cut(0)
     assert Belief(0, (b"first",), 1) == reopened(tmp_path, disk)
+
+
+def test_bounds_that_a_failed_sync_left_are_written_again(tmp_path: Path) -> None:
+    """The same for the low-water mark: once an opening has reported it, no power cut takes it back."""
+    for seed in range(40):
+        directory = fresh(tmp_path, str(seed))
+        disk = CutDisk(directory)
+        journal = Journal.open(directory, disk=disk)
+        for _ in range(600):
+            journal.append(b"")
+        journal.drop_before(255)
+        disk.fail_at(1, "sync", label="bounds")
+        with pytest.raises(StorageRefused, match="the bounds may be the old or the new ones"):
+            journal.drop_before(513)
+        disk.kill()
+        assert reopened(directory, disk).first == 513
+        disk.cut(seed)
+        assert reopened(directory, disk).first == 513
 
 
 def test_bounds_survive_any_two_saves(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ FULL = Knowledge(
     safe_latest=27,
     acknowledged=24,
     trimmed=22,
-    dropped=True,
+    peer_follows=True,
     version=3,
     alone=True,
 )
@@ -85,7 +85,7 @@ SAID_BY_START = {"active": False, "enabled": False, "until": 0, "given_until": 1
 
 KEPT_WITH_THE_DATA = {
     "applied", "stored", "status", "newest", "reported", "logged", "carried", "safe_upto", "safe_latest",
-    "acknowledged", "trimmed", "dropped", "version",
+    "acknowledged", "trimmed", "peer_follows", "version",
 }  # fmt: skip
 """Kept without being marked as durable: they are on the disk with the data and the queues, or nothing reads them before
 they are set anew."""
@@ -122,7 +122,7 @@ def test_a_start_keeps_what_is_durable_and_forgets_the_rest() -> None:
     start = act.Start(active=False, enabled=False, until=0, wait_until=1500)
     fates = _fates(FULL, start, SAID_BY_START)
     durable = _marked_durable(Knowledge)
-    assert {"epoch", "seen", "returned", "drained", "unsafe", "released"} == durable
+    assert {"epoch", "seen", "returned", "drained", "unsafe", "released", "peer_left"} == durable
     assert durable | KEPT_WITH_THE_DATA == fates["kept"]
     assert set(SAID_BY_START) == fates["said"]
     assert set() == fates["otherwise"]
@@ -209,7 +209,7 @@ CASES = [
         {
             "active": True, "epoch": 7, "seen": 7, "unsafe": True, "promise_until": 0, "exposed": False, "logged": 20,
             "carried": NO_STATUS, "safe_upto": 0, "safe_latest": 0, "acknowledged": 0, "trimmed": 20,
-            "dropped": False, "version": 0, "alone": True,
+            "peer_follows": False, "version": 0, "alone": True,
         },
         {"active": False, "unsafe": False, "alone": False},
     ),
@@ -226,10 +226,11 @@ CASES = [
     Case(act.CarryOut(5, 23, Status.FAILED, 22), {"carried": FULL.carried.put(23, Status.FAILED)}),
     Case(act.HearSafe(5, 26, 28), {"safe_upto": 26, "safe_latest": 28}),
     Case(act.HearSafe(5, 24, 26), {"safe_latest": 26}),
+    Case(act.HearSafe(5, 0, 0), {"safe_latest": 0, "peer_follows": True}, {"peer_follows": False}),
     Case(act.Acknowledge(5, 26), {"acknowledged": 26}),
     Case(act.Acknowledge(5, 23), {}),
     Case(act.Trim(5, 24), {"trimmed": 24}),
-    Case(act.Drop(5, 29), {"trimmed": 29, "dropped": True}, {"dropped": False}),
+    Case(act.Drop(5, 29), {"trimmed": 29}),
     Case(act.Declare(5, 4, True), {"version": 4, "alone": False}),
     Case(act.Declare(5, 4, False), {"version": 4, "alone": False}),
     Case(act.Copy(5, 30), {}),

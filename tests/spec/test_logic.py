@@ -55,6 +55,18 @@ def test_each_asks_every_number_of_the_range_both_ends_included(
     assert expected is each(first, last, lambda n: n in good)
 
 
+def test_each_stops_at_the_first_that_does_not_hold() -> None:
+    """A range of any length is asked only as far as it decides."""
+    asked: list[int] = []
+
+    def small(n: int) -> bool:
+        asked.append(n)
+        return n < 4
+
+    assert each(2, 2**63, small) is False
+    assert [2, 3, 4] == asked
+
+
 # --- symbolic terms -------------------------------------------------------------------------------
 
 
@@ -69,6 +81,12 @@ class _Noted(Symbolic):
 
     def __or__(self, other: object) -> _Noted:
         return _Noted(f"({self.text} | {other})")
+
+    def __add__(self, other: object) -> _Noted:
+        return _Noted(f"({self.text} + {other})")
+
+    def __sub__(self, other: object) -> _Noted:
+        return _Noted(f"({self.text} - {other})")
 
     def __le__(self, other: object) -> _Noted:
         return _Noted(f"({self.text} <= {other})")
@@ -116,6 +134,7 @@ def test_the_operators_build_terms_of_terms() -> None:
     assert "if x then 1 else 2" == str(choose(X, 1, 2))
     assert "if (x >= y) then x else y" == str(greatest(X, Y))
     assert "each from 1 to x: n?" == str(each(1, X, lambda n: f"{n}?"))  # type: ignore[arg-type,return-value]  # text stands for a term
+    assert "each from x to ((x - x) + 9): n?" == str(each(X, 9, lambda n: f"{n}?"))  # type: ignore[arg-type,return-value]  # as above
 
 
 # --- tables ---------------------------------------------------------------------------------------
@@ -150,6 +169,13 @@ def test_emptied_has_the_default_everywhere_and_leaves_the_old_one() -> None:
     empty = full.emptied()
     assert [0, 10] == [empty[1], full[1]]
     assert [5, 10] == [empty.put(1, 5)[1], full[1]]
+
+
+def test_a_table_says_which_keys_it_holds() -> None:
+    """In order, and without those that have the default (again); an old version says what it held."""
+    old = Sparse(0).put(7, 70).put(2, 20)
+    new = old.put(2, 0).put(9, 90)
+    assert [[2, 7], [7, 9], []] == [old.held(), new.held(), new.emptied().held()]
 
 
 def test_tables_are_equal_by_what_they_hold() -> None:

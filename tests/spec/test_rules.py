@@ -53,14 +53,17 @@ FOLLOWER = Knowledge(
     epoch=3,
     seen=3,
     started=1000,
-    given_until=6000,
+    given_until=5000,
+    lease_epoch=4,
+    lease_until=5800,
     applied=10,
     stored=_flags(11, 12, 13, 15),
     status=_statuses(u11=DONE, u12=FAILED, u14=DONE, u15=DONE),
     newest=15,
     reported=11,
 )
-"""Follows epoch 3: 11 and 12 are settled; of 13 the status is missing, of 14 the update; 15 is settled."""
+"""Follows epoch 3: 11 and 12 are settled; of 13 the status is missing, of 14 the update; 15 is settled. Its promise has
+just run out, and it has a lease for epoch 4."""
 
 STUCK = replace(
     FOLLOWER, applied=12, stored=_flags(13, 15), status=_statuses(u14=DONE, u15=DONE), reported=12
@@ -74,11 +77,8 @@ CHALLENGER = replace(
     newest=12,
     stored=_flags(),
     status=_statuses(),
-    given_until=5000,
-    lease_epoch=4,
-    lease_until=5800,
 )
-"""The follower after its drain, with a lease for epoch 4, and its own promise over."""
+"""The follower after its drain."""
 
 LEADER = Knowledge(
     active=True,
@@ -104,6 +104,7 @@ LEADER = Knowledge(
     safe_latest=14,
     acknowledged=12,
     trimmed=11,
+    peer_follows=True,
     version=4,
 )
 """Leads epoch 3, which began with 10: 15 is logged only, 13 and 14 are carried out, and up to 12 everything is safe."""
@@ -158,7 +159,7 @@ CASES = [
     Case("the status of the next is missing", STUCK, act.Discard(3, 12, 15)),
     Case("the next is missing", replace(STUCK, applied=13), act.Discard(3, 13, 15)),
     Case("the next could be applied", FOLLOWER, act.Discard(3, 10, 15), "APPLY-4"),
-    Case("nothing was ever stored", NEW, act.Discard(0, 0, 0)),
+    Case("nothing was ever stored", replace(NEW, lease_epoch=1, lease_until=5800), act.Discard(0, 0, 0)),
     # APPLY-5
     Case("applied after the drain", replace(FOLLOWER, drained=True), act.Apply(3, 11, True, SAFE), "APPLY-5"),
     Case("an update arrives", FOLLOWER, act.Store(3, 16)),
@@ -195,12 +196,18 @@ CASES = [
     Case("across a gap", replace(FOLLOWER, reported=0), act.ReportSafe(3, 15, 15), "QUEUE-4"),
     Case("a latest one that is not here", FOLLOWER, act.ReportSafe(3, 12, 14), "QUEUE-4"),
     Case("what is applied", CHALLENGER, act.ReportSafe(3, 12, 12)),
+    Case("a status told again", FOLLOWER, act.StoreStatus(3, 12, FAILED)),
+    Case("a status that says otherwise", FOLLOWER, act.StoreStatus(3, 12, DONE), "QUEUE-4"),
+    Case("a status taken back", FOLLOWER, act.StoreStatus(3, 12, NONE), "QUEUE-4"),
+    Case("no status", FOLLOWER, act.StoreStatus(3, 13, NONE), "QUEUE-4"),
     # QUEUE-5
     Case("out of the unsafe queue", FOLLOWER, act.Apply(3, 11, True, UNSAFE), "QUEUE-5"),
     # QUEUE-6
     Case("nobody may succeed", ALONE, act.Drop(3, 15)),
     Case("somebody may succeed", LEADER, act.Drop(3, 15), "QUEUE-6"),
     Case("what was never logged", ALONE, act.Drop(3, 16), "QUEUE-6"),
+    Case("what has left already", ALONE, act.Drop(3, 11)),
+    Case("what has left comes back", ALONE, act.Drop(3, 10), "QUEUE-6"),
     # SYNC-1
     Case("safe with all before it", LEADER, act.Acknowledge(3, 12)),
     Case("safe with a gap before it", LEADER, act.Acknowledge(3, 14), "SYNC-1"),
@@ -224,6 +231,9 @@ CASES = [
     Case("its own promise binds", CHALLENGER, act.TakeRole(4, Cause.SILENCE), "LEASE-1", at=4999),
     Case("its lease ends now", replace(CHALLENGER, lease_until=5000), act.TakeRole(4, Cause.SILENCE), "LEASE-1"),
     Case("a lease of another epoch", replace(CHALLENGER, lease_epoch=3), act.TakeRole(4, Cause.SILENCE), "LEASE-1"),
+    Case("drained while its promise binds", STUCK, act.Discard(3, 12, 15), "LEASE-1", at=4999),
+    Case("drained as its lease ends", replace(STUCK, lease_until=5000), act.Discard(3, 12, 15), "LEASE-1"),
+    Case("drained for another epoch", replace(STUCK, lease_epoch=3), act.Discard(3, 12, 15), "LEASE-1"),
     # LEASE-2
     Case("a full promise", FOLLOWER, act.Promise(3, 7200)),
     Case("too short a promise", FOLLOWER, act.Promise(3, 7199), "LEASE-2"),
@@ -262,6 +272,8 @@ CASES = [
     Case("still enabled", replace(LEAVING, enabled=True), act.Release(3), "LEASE-5"),
     Case("another epoch's role", LEAVING, act.Release(4), "LEASE-5"),
     Case("a role it has no more", replace(LEAVING, active=False), act.Release(3), "LEASE-5"),
+    Case("renewed after the release", replace(WITNESS, ended=True), act.Grant(PRIMARY, 3, 6100), "LEASE-5"),
+    Case("the next epoch after the release", replace(WITNESS, ended=True), act.Grant(SECONDARY, 4, 6100)),
     # ROLE-1
     Case("passive and hidden", LEADER, act.Start(False, False, 0, 7200)),
     Case("active", LEADER, act.Start(True, False, 0, 7200), "ROLE-1"),
@@ -278,6 +290,8 @@ CASES = [
     Case("an active server drains", replace(STUCK, active=True), act.Discard(3, 12, 15), "ROLE-3"),
     Case("an active one takes over", replace(CHALLENGER, active=True), act.TakeRole(4, Cause.SILENCE), "ROLE-2 ROLE-3"),
     # ROLE-4
+    Case("the first of all", replace(NEW, drained=True, lease_epoch=1, lease_until=5800), act.TakeRole(1, Cause.FIRST)),
+    Case("called the first, and is not", CHALLENGER, act.TakeRole(4, Cause.FIRST), "ROLE-4"),
     Case("silence after a goodbye", replace(CHALLENGER, peer_left=True), act.TakeRole(4, Cause.SILENCE), "ROLE-4"),
     Case("an order after a goodbye", replace(CHALLENGER, peer_left=True), act.TakeRole(4, Cause.OPERATOR)),
     # ROLE-5
@@ -329,6 +343,13 @@ CASES = [
     Case("applications still run", replace(LEAVING, serving=True), act.Release(3), "SWITCH-1"),
     Case("updates are still intercepted", replace(LEAVING, intercepting=True), act.Release(3), "SWITCH-1"),
     Case("an update is not safe yet", replace(LEAVING, safe_upto=14), act.Release(3), "SWITCH-1"),
+    Case("nobody may succeed", replace(LEAVING, alone=True), act.Release(3), "SWITCH-1"),
+    Case("nobody has reported", replace(LEAVING, peer_follows=False), act.Release(3), "SWITCH-1"),
+    Case("an epoch before was released", replace(LEAVING, released=2), act.StartInterception()),
+    Case("intercepted after the release", replace(LEAVING, released=3), act.StartInterception(), "SWITCH-1"),
+    Case("started after the release", replace(LEADER, released=3), act.StartApplications(), "SWITCH-1"),
+    Case("logged after the release", replace(LEADER, released=3), act.Log(3, 16), "SWITCH-1"),
+    Case("acknowledged after the release", replace(LEADER, released=3), act.Acknowledge(3, 12), "SWITCH-1"),
     # REJOIN-1
     Case("logged in an epoch that is over", OVERTAKEN, act.Log(3, 16), "REJOIN-1"),
     Case("acknowledged in it", OVERTAKEN, act.Acknowledge(3, 12), "REJOIN-1"),
@@ -347,8 +368,8 @@ CASES = [
     Case("nothing acknowledged is missing", LEADER, act.Declare(3, 5, True)),
     Case("something acknowledged is missing", replace(LEADER, acknowledged=13), act.Declare(3, 5, True), "REJOIN-2"),
     Case("its beginning is missing", replace(LEADER, acknowledged=0, safe_upto=9), act.Declare(3, 5, True), "REJOIN-2"),
-    Case("something was dropped", replace(LEADER, dropped=True), act.Declare(3, 5, True), "REJOIN-2"),
-    Case("not eligible, for any reason", replace(LEADER, dropped=True, acknowledged=14), act.Declare(3, 5, False)),
+    Case("it has not reported", replace(LEADER, peer_follows=False), act.Declare(3, 5, True), "REJOIN-2"),
+    Case("not eligible, whatever it has", replace(LEADER, peer_follows=False, safe_upto=0), act.Declare(3, 5, False)),
     Case("a version used before", LEADER, act.Declare(3, 4, False), "REJOIN-2"),
     Case("a newer declaration", WITNESS, act.Record(3, 5, False)),
     Case("an older declaration", WITNESS, act.Record(3, 4, True), "REJOIN-2"),
@@ -362,6 +383,8 @@ CASES = [
     Case("everything logged is listed", OLD, act.SetAside(3, 12, 15)),
     Case("less listed than logged", OLD, act.SetAside(3, 12, 14), "LOSS-1"),
     Case("listed for another epoch", OLD, act.SetAside(4, 12, 15), "LOSS-1"),
+    Case("more kept than logged", OLD, act.SetAside(3, 16, 15), "LOSS-1"),
+    Case("set aside a second time", replace(OLD, unsafe=False), act.SetAside(3, 12, 15), "LOSS-1"),
     Case("set aside while active", LEADER, act.SetAside(3, 12, 15), "LOSS-1"),
 ]  # fmt: skip
 

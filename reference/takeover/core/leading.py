@@ -93,10 +93,17 @@ def position(turn: Turn, epoch: int, stored: int, statuses: int, resynchronise: 
 def _offer_if_complete(turn: Turn) -> None:
     """Declare the passive server eligible once nothing that matters is missing there (REJOIN-2)."""
     know = turn.know
-    nothing_missing = know.peer_follows and max(know.acknowledged, know.applied) <= know.safe_upto
-    close = know.logged - know.safe_upto <= CATCH_UP_MAX
-    if not turn.core.offered and nothing_missing and close:
+    complete = know.applied <= know.safe_upto
+    if turn.settings.constants.synchronous:
+        complete = complete and know.acknowledged <= know.safe_upto
+    if not turn.core.offered and _is_close(turn) and complete:
         _declare(turn, eligible=True)
+
+
+def _is_close(turn: Turn) -> bool:
+    """Whether the passive server follows, and lags behind by little."""
+    know = turn.know
+    return know.peer_follows and know.logged - know.safe_upto <= CATCH_UP_MAX
 
 
 def intercepted(turn: Turn) -> None:
@@ -117,7 +124,9 @@ def paused(turn: Turn) -> None:
     """Acknowledge one update, or let go of what is safe."""
     know = turn.know
     seq = max(know.acknowledged, know.applied) + 1
-    may = not turn.settings.constants.synchronous or seq <= know.safe_upto or know.alone  # SYNC-1
+    heard = turn.now - turn.core.heard_at <= turn.settings.patience_ns
+    alone = know.alone and not (heard and _is_close(turn))  # or else it would never have caught up
+    may = not turn.settings.constants.synchronous or seq <= know.safe_upto or alone  # SYNC-1
     if seq <= carried_upto(know) and may:
         turn.do(act.Acknowledge(know.epoch, seq))
     elif know.safe_upto > know.trimmed:

@@ -7,16 +7,28 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from takeover_proofs.entries import ACKNOWLEDGED, HOLDER, Entry, breaks, instead
+from takeover_proofs.rulebook import EVERY_RULE
+from takeover_proofs.scenes import (
+    FAILOVER,
+    LEADS,
+    PROMISED,
+    RECEIVES,
+    REPORTED,
+    SERVES,
+    SHOWN,
+    SHOWS,
+    WRITES,
+    one,
+    stores,
+    zero,
+)
+from takeover_proofs.transition import Forget
+from takeover_proofs.world import Nature
 from takeover_spec import actions as act
 from takeover_spec.knowledge import Knowledge
 from takeover_spec.logic import not_
 from takeover_spec.words import PPM, Constants
-
-from takeover_proofs.entries import Entry, instead
-from takeover_proofs.needed import ACKNOWLEDGED, HOLDER, PROMISED, SHOWN, SHOWS, breaks
-from takeover_proofs.scenes import FAILOVER, LEADS, RECEIVES, REPORTED, SERVES, WRITES, one, stores, zero
-from takeover_proofs.transition import Forget
-from takeover_proofs.world import Nature
 
 
 def acknowledged_when_itself_safe(know: Knowledge, action: act.Acknowledge, now: int, c: Constants) -> bool:
@@ -54,6 +66,7 @@ RULES = (
         challenger_needs_the_lease,
         "LEASE-1:either",
         breaks(HOLDER, 6, SHOWN + PROMISED + zero(act.Enable), FAILOVER + SHOWS),
+        EVERY_RULE.without("LEASE-1", "drained_for_a_takeover"),
     ),
     instead(
         "lease_counted_from_sending",
@@ -101,6 +114,6 @@ ASSUMPTIONS = (
     ),
 )
 
-WRONG: tuple[Entry, ...] = (*RULES, *ASSUMPTIONS)
+ENTRIES: tuple[Entry, ...] = (*RULES, *ASSUMPTIONS)
 
 assert {entry.id for entry in ASSUMPTIONS} == {f.name for f in fields(Nature)}

@@ -1,0 +1,295 @@
+"""A server of the virtual world: the shell around the real core, with a disk, a kernel and applications.
+
+The shell's contract is that of `takeover.core.effects`, and there are three shells (`Setup.lazy`). The eager one syncs
+after every effect. The lazy one syncs before a message is sent, before an acknowledgement, and before the public
+identity is enabled: what clients may see must not be lost either. The hasty one is made like the reference server: its
+state is saved at once, its queues are synced when a message or an acknowledgement speaks of them, and grants wait for
+nothing.
+
+The kernel is the machine's: it ends the public identity at the time it was told, as late as σ allows, whatever has
+become of the process. A process that starts removes what an earlier one left. The applications write through the
+process only; they end with it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Any
+
+from takeover.core import effects as eff
+from takeover.core import events as ev
+from takeover.core.state import Core, remembered
+from takeover_spec import actions as act
+from takeover_spec import wire
+from takeover_spec.words import Identity, Status
+
+from takeover_models.account import found_by_a_server
+from takeover_models.channel import Assembly, Shipping
+from takeover_models.data import Data, decoded
+from takeover_models.findings import CoreFailed
+from takeover_models.host import Host, Surroundings
+from takeover_models.images import Disk, Image, Queued, performed
+from takeover_models.tallies import noticed
+from takeover_models.truth import Truth
+
+
+HASTY = 2
+"""`Setup.lazy` of the hasty shell."""
+
+_WAIT_FOR_NOTHING = (wire.AskPromise, wire.Promised, wire.Newer, wire.AskLease, wire.Goodbye)
+"""What the hasty shell sends without a sync: it speaks of grants and of the state, which is saved."""
+
+_WHOLE = (act.Discard, act.TakeRole, act.SetAside, act.Resynchronise)
+"""The hasty shell syncs everything when it does one of these: they change what the queues are of."""
+
+_STATE = (act.Start, act.Promise, act.HearEpoch, act.HearGoodbye, act.HearReturn, act.StepDown)
+"""The hasty shell saves the state when it does one of these."""
+
+
+@dataclass(slots=True)
+class Kernel:
+    """What ends the public identity."""
+
+    slack_ns: int
+    until: int | None = None
+
+    def holds(self, clock: int) -> bool:
+        """Whether the public identity is on the interface when the machine's clock shows this."""
+        return self.until is not None and clock < self.until + self.slack_ns
+
+
+class ServerHost(Host):
+    """See the module."""
+
+    def __init__(self, around: Surroundings, truth: Truth, me: Identity, shows: int) -> None:
+        super().__init__(around, me.name.lower(), shows)
+        self.truth = truth
+        self.me = me
+        self.disk = Disk()
+        self.kernel = Kernel(self.account.constants.expiry_slack_ns)
+        self.core: Core | None = None
+        self.event: ev.Event | None = None
+        """What the present list of effects came of; None for the beginning."""
+        self.restless = False
+        """Something happened since the core was last told that there is nothing else to do."""
+        self.busy_until_ns = 0
+        """Until when, in true time, the shell is too busy to apply anything."""
+        self._forget()
+
+    def _forget(self) -> None:
+        """What only the process has."""
+        self.serving = False
+        self.leads = 0
+        """The epoch in which it is active; 0 if it is not."""
+        self.offers: deque[Queued] = deque()
+        """What applications want done and was not let through yet."""
+        self.copying = False
+        self.shipping: Shipping | None = None
+        self.assembly = Assembly()
+
+    # --- what can be seen of it --------------------------------------------------------------------
+
+    @property
+    def index(self) -> int:
+        """0 for the primary, 1 for the secondary."""
+        return int(self.me)
+
+    @property
+    def image(self) -> Image:
+        """What reading its disk gives."""
+        return self.disk.newest
+
+    @property
+    def holds_identity(self) -> bool:
+        """Whether the public identity is on its machine's interface."""
+        return self.kernel.holds(self.clock.shows)
+
+    def wakes_at(self) -> int | None:
+        """When the core wants to be woken."""
+        return None if self.core is None else self.core.wake_at(self.now)
+
+    # --- its life ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """The process starts, hidden, with what is on its disk."""
+        if self.running:
+            return
+        self.running = True
+        self.kernel.until = None
+        self.around.runs += 1
+        self.event, self.now = None, self.clock.shows
+        image = self.image
+        found = found_by_a_server(image.know)
+        self.account.begin(found)
+        settings = self.around.setup.settings(self.me, self.around.runs)
+        stored, status = _unbroken(image, found.applied)
+        carried = max((seq for seq, q in image.unsafe.items() if q.status is not Status.NONE), default=found.applied)
+        self.core, effects = self.around.cores.begin(settings, remembered(found, stored, status, carried), self.now)
+        self.carry_out(effects)
+
+    def crash(self, keep: int, *, machine: bool) -> None:
+        """The process dies, and the kernel forgets the public identity if the machine goes down with it."""
+        if not self.running:
+            return
+        self.around.tally["active crash" if self.leads else "passive crash"] += 1
+        if self.disk.crash(keep):
+            self.around.tally["crash that loses writes"] += 1
+        self.truth.settle(self.image)
+        if machine:
+            self.kernel.until = None
+            self.clock.shows = 0
+        self.core = None
+        self._forget()
+        self.end()
+        self.around.network.disconnect(lose=False)
+
+    def step(self, event: ev.Event) -> bool:
+        """Tell the core of an event and carry out what comes of it; whether anything did."""
+        assert self.core is not None
+        self.event, self.now = event, self.clock.shows
+        try:
+            self.core, effects = self.around.cores.step(self.core, event, self.now)
+        except (AssertionError, LookupError) as error:
+            raise CoreFailed(self.party, event, error) from error
+        self.carry_out(effects)
+        self.restless = bool(effects) or not isinstance(event, ev.Paused)
+        return bool(effects)
+
+    def hear(self, message: wire.Message) -> None:
+        """A message from the peer arrives; a copy's pieces are the shell's own."""
+        if isinstance(message, wire.CopyBegin | wire.CopyPart | wire.CopyEnd):
+            complete = self.assembly.add(message)
+            if complete:
+                self.step(complete)
+        else:
+            self.step(ev.PeerSaid(message))
+
+    def sync(self) -> None:
+        """Make everything written durable, and write the trace of it."""
+        self.disk.sync()
+        self.account.write()
+        self.truth.settle(self.image)
+
+    # --- effects -----------------------------------------------------------------------------------
+
+    def perform(self, effect: Any) -> None:
+        """Carry one effect out."""
+        match effect:
+            case eff.Say(message):
+                self.say(message)
+            case eff.SayWitness(message):
+                self._sync_before(message)
+                self.around.network.send(f"{self.index}w", message)
+            case eff.TakeCopy():
+                self.copying = True
+            case eff.Ship(seq, status):
+                self.shipping = Shipping(seq, status)
+            case _:
+                self._act(effect)
+        self.truth.look()
+
+    def say(self, message: wire.Message) -> None:
+        """Send to the peer; what it tells of is durable first."""
+        self._sync_before(message)
+        self.around.network.send(f"{self.index}{1 - self.index}", message)
+
+    def _act(self, action: act.ServerAction) -> None:
+        before = self.image
+        know = self.account.do(action, self.now)
+        noticed(self.around.tally, action, before)
+        gone = self._judged(action)
+        image = performed(before, action, self._queued(action), self._copy(action))
+        self.disk.write(replace(image, know=know, gone=before.gone + gone))
+        self._sync_after(action)
+        self._outward(action)
+        if isinstance(action, act.Apply | act.Resynchronise | act.TakeRole):
+            self.truth.changed(self, wholly=not isinstance(action, act.Apply))
+
+    def _sync_before(self, message: wire.Message) -> None:
+        if self.around.setup.lazy < HASTY or not isinstance(message, _WAIT_FOR_NOTHING):
+            self.sync()
+
+    def _sync_after(self, action: act.ServerAction) -> None:
+        match self.around.setup.lazy:
+            case 0:
+                self.sync()
+            case 1 if isinstance(action, act.Acknowledge | act.Enable):
+                self.sync()
+            case 2 if isinstance(action, (act.Acknowledge, *_WHOLE)):
+                self.sync()
+            case 2 if isinstance(action, _STATE):
+                self.disk.save_state()
+            case _:
+                pass
+
+    def _judged(self, action: act.ServerAction) -> tuple[tuple[int, int], ...]:
+        """Hold the properties against an action that is about to be; what it gives up."""
+        match action:
+            case act.Discard():
+                return self.truth.discarding(self, action)
+            case act.TakeRole(epoch=epoch):
+                return self.truth.taking_role(self, epoch)
+            case act.SetAside():
+                self.truth.setting_aside(self, action)
+            case _:
+                pass
+        return ()
+
+    def _outward(self, action: act.ServerAction) -> None:
+        """What an action does outside the disk."""
+        match action:
+            case act.Enable(until=until):
+                self.kernel.until = until
+            case act.Disable():
+                self.kernel.until = None
+            case act.TakeRole(epoch=epoch):
+                self.leads = epoch
+            case act.StepDown():
+                self.leads, self.kernel.until, self.shipping = 0, None, None
+                self.offers.clear()
+            case act.StartApplications():
+                self.serving = True
+            case act.StopApplications():
+                self.serving = False
+            case act.Acknowledge(seq=seq):
+                self.truth.acknowledging(self, self.leads, seq)
+            case act.Copy(epoch=epoch, upto=upto):
+                self._send_copy(epoch, upto)
+            case _:
+                pass
+
+    def _queued(self, action: act.ServerAction) -> Queued | None:
+        """The update that an action puts into a queue: the one at hand."""
+        match action, self.event:
+            case act.Store(), ev.PeerSaid(wire.Update() as update):
+                return Queued(decoded(update.operation))
+            case act.Log(), _:
+                queued = self.offers.popleft()
+                self.truth.operations[queued.operation.uid] = queued.operation
+                return queued
+            case _:
+                return None
+
+    def _copy(self, action: act.ServerAction) -> Data | None:
+        """The copy that replaces the data: the one that has just been completed."""
+        if isinstance(action, act.Resynchronise):
+            return self.assembly.taken(action.epoch, action.upto)
+        return None
+
+    def _send_copy(self, epoch: int, upto: int) -> None:
+        parts = self.image.data.parts()
+        self.say(wire.CopyBegin(epoch, self.account.know.applied, upto))
+        for index, part in enumerate(parts):
+            self.say(wire.CopyPart(epoch, upto, index, part))
+        self.say(wire.CopyEnd(epoch, upto, len(parts)))
+
+
+def _unbroken(image: Image, applied: int) -> tuple[int, int]:
+    """The last of the unbroken runs of updates and of statuses in the safe queue."""
+    stored = status = applied
+    while stored + 1 in image.safe:
+        stored += 1
+        if status == stored - 1 and image.safe[stored].status is not Status.NONE:
+            status = stored
+    return stored, status

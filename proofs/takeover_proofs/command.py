@@ -1,0 +1,179 @@
+"""`takeover verify`: prove the properties, or show what goes wrong without a clause.
+
+Without arguments it proves every obligation, finds every example and says which property rests on which assumption.
+With `--without` it shows what the clause is for: a run that breaks a property, or a proof that none needs it.
+
+Exit status: 0 everything is proved (or: the clause is not needed); 1 something is refuted; 2 wrong usage; 3 something
+is undecided, whatever else is proved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from takeover.cli import Exit
+from takeover_proofs import assumptions, examples, gallery, story
+from takeover_proofs.entries import Entry
+from takeover_proofs.examples import EXAMPLES
+from takeover_proofs.gallery import GALLERY
+from takeover_proofs.induction import PROVED, REFUTED, TIMEOUT_MS, UNDECIDED, Result
+from takeover_proofs.properties import property_named
+from takeover_proofs.proving import Task, prove_in_parallel, tasks_for
+from takeover_proofs.report import ExampleResult, Report, Without, example_line, obligation_line, summary
+from takeover_proofs.runs import Run, replay
+from takeover_proofs.selection import PROPERTIES, Selection, UnknownId, select
+
+_STATUS = {PROVED: Exit.HOLDS, REFUTED: Exit.VIOLATED, UNDECIDED: Exit.UNDECIDED}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    names = ", ".join(prop.name for prop in PROPERTIES)
+    parser.add_argument("ids", nargs="*", metavar="ID", help=f"a property ({names}), or STEP/CLAUSE")
+    parser.add_argument(
+        "--without",
+        metavar="CLAUSE",
+        help="show what goes wrong without this clause, under a wrong reading of it (SYNC-1:weaker), "
+        "or without an assumption (clocks)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict as JSON to FILE")
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=TIMEOUT_MS / 1000,
+        metavar="SECONDS",
+        help="how long the solver may take for one question (default: %(default)g)",
+    )
+
+
+def _seconds(word: str) -> float:
+    seconds = float(word)
+    if not seconds >= 0.001:
+        raise argparse.ArgumentTypeError(f"{word}: the solver needs a millisecond at least")
+    return seconds
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Run the command."""
+    timeout_ms = int(arguments.timeout * 1000)
+    try:
+        if arguments.without is None:
+            report = verify(select(arguments.ids), timeout_ms)
+        elif arguments.ids:
+            raise UnknownId(arguments.ids[0], ["nothing to select together with --without"])
+        else:
+            report = without(_entry(arguments.without), timeout_ms)
+    except UnknownId as error:
+        print(f"takeover verify: {error}", file=sys.stderr)
+        return Exit.USAGE
+    print(f"verdict: {report.verdict}")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(report.as_data(), indent=1) + "\n", encoding="utf-8")
+    return _STATUS[report.verdict]
+
+
+def _entry(id: str) -> Entry:
+    if id not in GALLERY:
+        raise UnknownId(id, sorted(GALLERY))
+    return GALLERY[id]
+
+
+# --- proving ----------------------------------------------------------------------------------------
+
+
+def verify(selection: Selection, timeout_ms: int) -> Report:
+    """Prove what is selected, find the examples, and ask for the assumptions; print it as it comes."""
+    begun = time.perf_counter()
+    results = []
+    for result in _proved(tasks_for(selection.obligations, timeout_ms=timeout_ms)):
+        print(obligation_line(result))
+        results.append(result)
+    if not selection.properties:  # single obligations prove no property
+        _print_all("", *summary(results, time.perf_counter() - begun))
+        return Report(tuple(results))
+    print()
+    found = [_example(id, timeout_ms) for id in EXAMPLES]
+    rows = _assumptions(selection, timeout_ms)
+    _print_all("", *assumptions.lines(rows), "", *summary(results, time.perf_counter() - begun))
+    return Report(tuple(results), tuple(found), rows)
+
+
+def _proved(tasks: list[Task]) -> Iterator[Result]:
+    """The results one by one, with a bar on a terminal."""
+    total, done = sum(len(task.wanted) for task in tasks), 0
+    for _, results in prove_in_parallel(tasks):
+        _bar("")
+        yield from results
+        done += len(results)
+        _bar(f"[{'#' * (40 * done // total):<40}] {done} of {total}")
+    _bar("")
+
+
+def _bar(text: str) -> None:
+    """Put a progress line on the terminal in the place of the one before; an empty one takes it away."""
+    if sys.stderr.isatty():
+        sys.stdout.flush()
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def _print_all(*lines: str) -> None:
+    for line in lines:
+        print(line)
+
+
+def _example(id: str, timeout_ms: int) -> ExampleResult:
+    example = EXAMPLES[id]
+    begun = time.perf_counter()
+    run = examples.search(example, timeout_ms)
+    verdict, steps = ("found", len(run.steps)) if isinstance(run, Run) else (run or "missing", 0)
+    result = ExampleResult(id, verdict, steps, round(time.perf_counter() - begun, 3), example.text)
+    print(example_line(result))
+    return result
+
+
+def _assumptions(selection: Selection, timeout_ms: int) -> dict[str, dict[str, str]]:
+    tasks = assumptions.tasks({prop.layer for prop in selection.properties}, timeout_ms)
+    uses = assumptions.used(prove_in_parallel(tasks))
+    return assumptions.table(selection.properties, uses)
+
+
+# --- leaving something out --------------------------------------------------------------------------
+
+
+def without(entry: Entry, timeout_ms: int) -> Report:
+    """Show what goes wrong without something, or that nothing does; print it."""
+    part = f" ({entry.part.replace('_', ' ')})" if entry.part else ""
+    _print_all(f"{entry.id}{part}: {entry.text}", "")
+    return _unneeded(entry, timeout_ms) if entry.breaks is None else _broken(entry, timeout_ms)
+
+
+def _unneeded(entry: Entry, timeout_ms: int) -> Report:
+    begun = time.perf_counter()
+    results = list(_proved(tasks_for(select([]).obligations, entry.rules, timeout_ms=timeout_ms)))
+    _print_all(*summary(results, time.perf_counter() - begun))
+    proved = all(result.verdict == PROVED for result in results)
+    if proved:
+        print(f"Not needed for any property proved here: all of this is proved without {entry.id}.")
+    # an obligation that fails is not yet a run that breaks a property
+    return Report(tuple(results), without=Without(entry.id, entry.text, False if proved else None))
+
+
+def _broken(entry: Entry, timeout_ms: int) -> Report:
+    assert entry.breaks is not None
+    run = gallery.search(entry, timeout_ms)
+    said: dict[str, Any] = {"id": entry.id, "text": entry.text, "rule": entry.part or None}
+    if not isinstance(run, Run):
+        print(
+            f"The search found no run that breaks {entry.breaks.prop}: {run or 'there is none by its plan'}."
+        )
+        return Report(without=Without(needed=None, **said))
+    worlds = replay(run, gallery.goal_of(entry.breaks), entry.rules)
+    _print_all(*story.tell(run, worlds, property_named(entry.breaks.prop)), "")
+    found = Without(needed=True, property=entry.breaks.prop, **said)
+    return Report(without=found, trace=tuple(story.as_data(run, worlds)))

@@ -1,0 +1,103 @@
+"""What `takeover verify` found out, as lines for a person and as one object for a program.
+
+The object's shape is `verify.schema.json`, next to this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from takeover_proofs.induction import PROVED, REFUTED, UNDECIDED, Result
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleResult:
+    """Whether an example's run was found."""
+
+    id: str
+    verdict: str
+    """`found`, `missing` or `undecided`."""
+    steps: int
+    seconds: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """What was left out, and what came of it."""
+
+    id: str
+    text: str
+    needed: bool | None
+    """None: undecided."""
+    property: str | None = None
+    """The property that is broken, if one is."""
+    rule: str | None = None
+    """The one rule that was left out, if it was not the whole clause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that was found out."""
+
+    results: tuple[Result, ...] = ()
+    examples: tuple[ExampleResult, ...] = ()
+    assumptions: dict[str, dict[str, str]] = field(default_factory=dict)
+    without: Without | None = None
+    trace: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """`refuted` if anything is, else `undecided` if anything is, else `proved`; something left out is refuted if
+        it is needed."""
+        if self.without is not None:
+            return {True: REFUTED, False: PROVED, None: UNDECIDED}[self.without.needed]
+        found = {result.verdict for result in self.results}
+        found |= {PROVED if e.verdict == "found" else UNDECIDED for e in self.examples}
+        found |= {UNDECIDED for row in self.assumptions.values() if UNDECIDED in row.values()}
+        return next((v for v in (REFUTED, UNDECIDED, PROVED) if v in found), UNDECIDED)
+
+    def as_data(self) -> dict[str, Any]:
+        """The object for a program."""
+        return {
+            "verdict": self.verdict,
+            "obligations": [_obligation(result) for result in self.results],
+            "examples": [_plain(example) for example in self.examples],
+            "assumptions": self.assumptions,
+            "without": None if self.without is None else _plain(self.without),
+            "trace": list(self.trace),
+        }
+
+
+def _obligation(result: Result) -> dict[str, Any]:
+    return {
+        "id": result.obligation.id,
+        "property": result.obligation.clause.id,
+        "verdict": result.verdict,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}
+
+
+def obligation_line(result: Result) -> str:
+    """One line: the action, the property or clause, the verdict, the seconds."""
+    obligation = result.obligation
+    return f"{obligation.step:<18} {obligation.clause.id:<40} {result.verdict:<9} {result.seconds:6.2f} s"
+
+
+def example_line(example: ExampleResult) -> str:
+    """One line: the example, whether it was found, its length, the seconds, what it shows."""
+    found = f"{example.verdict} in {example.steps} steps" if example.steps else example.verdict
+    return f"{example.id:<40} {found:<18} {example.seconds:6.2f} s  {example.text}"
+
+
+def summary(results: Sequence[Result], seconds: float) -> Iterator[str]:
+    """How many came out how, and which did not come out."""
+    counts = {verdict: sum(r.verdict == verdict for r in results) for verdict in (PROVED, REFUTED, UNDECIDED)}
+    yield ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n) + f" in {seconds:.1f} s"
+    yield from (f"  {r.verdict}: {r.obligation.id}" for r in results if r.verdict != PROVED)

@@ -1,0 +1,89 @@
+"""Gathering what a demo's judge needs from the parties' directories: traces, a loss statement, copies of the data."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from takeover.check_trace_command import Judged
+from takeover.demo.judgement import Loss
+from takeover.demo.records import Record, decode
+from takeover.demo.scene import Party
+from takeover.errors import EnvironmentFault
+from takeover_spec.trace import check
+
+
+def check_traces(parties: Sequence[Party], killed: Path | None) -> list[Judged]:
+    """The verdict on every trace of every party, each party's runs in order.
+
+    `killed` is the trace of the run that was killed, if one was: its last line may have been cut off by that, and is
+    then left out.
+    """
+    return [
+        Judged(file, check(_whole_lines(file, cut_allowed=file == killed)))
+        for party in parties
+        for file in sorted(party.traces.glob("*.ndjson"))
+    ]
+
+
+def _whole_lines(file: Path, *, cut_allowed: bool) -> Iterator[bytes]:
+    with file.open("rb") as lines:
+        for line in lines:
+            if line.endswith(b"\n") or not cut_allowed:
+                yield line
+
+
+def read_loss(party: Party, epoch: int) -> Loss:
+    """The loss statement of a server that was active in `epoch` and has returned. Raises EnvironmentFault."""
+    file = party.data_directory / "aside" / str(epoch) / "loss.json"
+    try:
+        statement = json.loads(file.read_text())
+        lost = statement["lost"]
+        return Loss(
+            statement["epoch"],
+            statement["kept"],
+            statement["last"],
+            tuple(update["seq"] for update in lost),
+            tuple(record for update in lost for record in _records(update)),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EnvironmentFault(f"{file}: no loss statement can be read: {error!r}") from error
+
+
+def _records(update: dict[str, Any]) -> list[Record]:
+    """What an update would have stored; nothing if it had failed, or was no write."""
+    operation = update["operation"]
+    if operation["kind"] != "Write" or update["done"] is False:
+        return []
+    data = base64.b64decode(operation["data"])
+    records, end = decode(data)
+    if end != len(data):
+        raise ValueError(f"update {update['seq']} writes something that is not made of records")
+    return records
+
+
+def data_root(party: Party) -> Path:
+    """Where a server that has stopped keeps its copy of the protected data: the newest of its copies."""
+    copies = [path for path in (party.data_directory / "data").iterdir() if path.name.isdecimal()]
+    if not copies:
+        raise EnvironmentFault(f"{party.data_directory}: there is no copy of the protected data")
+    return max(copies, key=lambda path: int(path.name))
+
+
+def differing_files(one: Path, other: Path) -> list[str]:
+    """The files that are not the same in two directories, by their names in them; what only one has among them."""
+    contents = [
+        {
+            str(file.relative_to(root)): file.read_bytes() if file.is_file() else None
+            for file in root.rglob("*")
+        }
+        for root in (one, other)
+    ]
+    return [
+        name
+        for name in sorted(contents[0].keys() | contents[1].keys())
+        if contents[0].get(name, b"absent") != contents[1].get(name, b"absent")
+    ]

@@ -1,0 +1,242 @@
+"""The demo's play: start a pair, load it, kill the active server, watch the failover, bring the killed one back.
+
+Every step waits for a condition that is looked at from outside (the nodes' own status, the client's account), with a
+deadline; a step that does not come to its end makes the demo incomplete, and says which step it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from takeover.check_trace_command import Judged, breaks_between_runs
+from takeover.control_client import NotRunning, ask
+from takeover.demo.client import Load, read_all
+from takeover.demo.evidence import check_traces, data_root, differing_files, read_loss
+from takeover.demo.judgement import Facts
+from takeover.demo.scene import GRANT_MS, Party, Scene
+from takeover.demo.timeline import Timeline
+from takeover.errors import EnvironmentFault
+from takeover.linux import boottime_ns
+from takeover.observer import Observation, Observer
+
+START_TIMEOUT_S = 30.0
+FAILOVER_TIMEOUT_S = 20.0
+RETURN_TIMEOUT_S = 30.0
+CATCH_UP_TIMEOUT_S = 20.0
+
+WRITERS = 8
+WRITES_PER_SECOND = 400
+
+_LOOK_S = 0.02
+_SERVERS = ("primary", "secondary")
+
+Statuses = dict[str, dict[str, Any]]
+
+
+class Incomplete(EnvironmentFault):
+    """A step of the play did not come to its end."""
+
+
+class Play:
+    """One performance. `run` it, and `end` it whatever happened."""
+
+    def __init__(self, scene: Scene, timeline: Timeline, seconds: float, synchronous: bool) -> None:
+        """`seconds` is how long the load runs without anything else happening, all together."""
+        self._scene = scene
+        self._timeline = timeline
+        self._seconds = seconds
+        self._synchronous = synchronous
+        self._observer = Observer(scene.addresses.public.host, scene.addresses.public.port)
+        self._load = Load(scene.addresses.public, WRITERS, WRITES_PER_SECOND)
+        self._loading: asyncio.Task[None] | None = None
+        self._killed_trace: Path | None = None
+        self.observation: Observation | None = None
+        """What the observer saw; None before `end`."""
+
+    async def run(self) -> Callable[[], Facts]:
+        """Perform. Call what is returned after `end`, for what was learned. Raises Incomplete and EnvironmentFault."""
+        self._observer.start()
+        for party in self._scene.parties.values():
+            self._timeline.follow(party.name, party.traces)
+        await self._start()
+        active, passive = await self._in_sync("the pair to be in sync", START_TIMEOUT_S)
+        await self._begin_load()
+        await self._wait(self._seconds * 0.4)
+        killed_ns = await self._kill(active)
+        await self._see_failover(killed_ns)
+        await self._wait(self._seconds * 0.3)
+        await self._bring_back(active)
+        await self._wait(self._seconds * 0.3)
+        found = await self._end_load()
+        await self._stop(passive=active, active=passive)
+
+        def facts() -> Facts:
+            assert self.observation is not None
+            traces = self.traces()
+            return Facts(
+                synchronous=self._synchronous,
+                lease_ns=GRANT_MS * 1_000_000,
+                killed_ns=killed_ns,
+                writes=self._load.writes,
+                found=found,
+                loss=read_loss(active, 1),
+                observation=self.observation,
+                traces=traces,
+                breaks=breaks_between_runs(traces),
+                differing=differing_files(data_root(active), data_root(passive)),
+            )
+
+        return facts
+
+    async def end(self) -> None:
+        """End everything that was started here."""
+        self._load.stop()
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.wait({self._loading})
+        await self._scene.clean_up()
+        self.observation = self._observer.stop()
+        self._timeline.look(everything=True)
+
+    def traces(self) -> list[Judged]:
+        """The verdict on every trace, after `end`."""
+        return check_traces(list(self._scene.parties.values()), self._killed_trace)
+
+    # --- the steps ------------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        await self._scene.link.mend()
+        for party in self._scene.parties.values():
+            await party.start()
+            self._note(f"starts the {party.name}, process {party.pid}")
+
+    async def _in_sync(self, what: str, timeout_s: float) -> tuple[Party, Party]:
+        """Wait until one server is active and the other may take over from it; (active, passive)."""
+        statuses = await self._until(what, timeout_s, lambda s: _active(s) is not None)
+        name = _active(statuses)
+        assert name is not None
+        self._note(f"{name} is active, and its peer may take over")
+        other = _SERVERS[1 - _SERVERS.index(name)]
+        return self._scene.parties[name], self._scene.parties[other]
+
+    async def _begin_load(self) -> None:
+        self._loading = asyncio.create_task(self._load.run())
+        self._note(f"begins to write with {WRITERS} writers", "client")
+
+    async def _kill(self, active: Party) -> int:
+        """Kill the active server in the middle of the load; when that was."""
+        self._killed_trace = max(active.traces.glob("*.ndjson"))
+        pid, killed_ns = active.pid, boottime_ns()
+        await active.kill()
+        await self._scene.link.cut()
+        acknowledged = len(self._load.writes)
+        self._note(
+            f"kills the {active.name}, process {pid}, and cuts its link; {acknowledged} writes so far",
+            t=killed_ns,
+        )
+        return killed_ns
+
+    async def _see_failover(self, killed_ns: int) -> None:
+        gone_ns = boottime_ns()
+        await self._until(
+            "a write to be acknowledged after the kill",
+            FAILOVER_TIMEOUT_S,
+            lambda _: self._load.first_acknowledged(gone_ns) is not None,
+        )
+        first = self._load.first_acknowledged(gone_ns)
+        assert first is not None
+        after_ms = (first.ended_ns - killed_ns) // 1_000_000
+        self._note(f"has a write acknowledged again, {after_ms} ms after the kill", "client", first.ended_ns)
+
+    async def _bring_back(self, killed: Party) -> None:
+        await self._scene.link.mend()
+        await killed.start()
+        self._note(f"starts the {killed.name} again, process {killed.pid}, and mends the link")
+        await self._in_sync("the killed server to be resynchronised", RETURN_TIMEOUT_S)
+
+    async def _end_load(self) -> dict[str, str]:
+        """Stop the load, and read everything back."""
+        assert self._loading is not None
+        self._load.stop()
+        await self._loading
+        self._note(f"stops after {len(self._load.writes)} writes", "client")
+        found = await read_all(self._scene.addresses.public)
+        self._note(f"reads {len(found)} values back through the public identity", "client")
+        await self._until("the passive server to have applied everything", CATCH_UP_TIMEOUT_S, _caught_up)
+        return found
+
+    async def _stop(self, *, passive: Party, active: Party) -> None:
+        for party in (passive, active, self._scene.parties["witness"]):
+            self._note(f"stops the {party.name}")
+            problem = await party.stop()
+            self._timeline.look()
+            if problem:
+                raise Incomplete(problem)
+
+    # --- waiting --------------------------------------------------------------------------------
+
+    def _note(self, what: str, who: str = "demo", t: int | None = None) -> None:
+        self._timeline.note(who, what, t)
+
+    async def _wait(self, seconds: float) -> None:
+        """Let everything run for a while."""
+        until_ns = boottime_ns() + int(seconds * 1e9)
+        while boottime_ns() < until_ns:
+            await self._look()
+
+    async def _until(self, what: str, timeout_s: float, condition: Callable[[Statuses], bool]) -> Statuses:
+        """Wait for a condition on the status of the servers that run; that status."""
+        until_ns = boottime_ns() + int(timeout_s * 1e9)
+        while True:
+            statuses = await self._statuses()
+            if condition(statuses):
+                return statuses
+            if boottime_ns() > until_ns:
+                raise Incomplete(f"waited {timeout_s:g} s for {what}; the servers' status is {statuses}")
+            await self._look()
+
+    async def _look(self) -> None:
+        """A moment, in which the timeline goes on; raises Incomplete when a party ended that should run."""
+        await asyncio.sleep(_LOOK_S)
+        self._timeline.look()
+        for party in self._scene.parties.values():
+            if party.ended:
+                raise Incomplete(party.ended)
+        if self._loading is not None and self._loading.done() and not self._loading.cancelled():
+            self._loading.result()  # a defect in the client
+
+    async def _statuses(self) -> Statuses:
+        """What each server that answers says of itself."""
+        statuses: Statuses = {}
+        for name in _SERVERS:
+            try:
+                directory = self._scene.parties[name].data_directory
+                statuses[name] = await asyncio.to_thread(ask, directory, "status")
+            except NotRunning:
+                continue  # it is starting, or killed
+        return statuses
+
+
+def _active(statuses: Statuses) -> str | None:
+    """The server that is active with a peer that may take over from it; None when there is none."""
+    if set(statuses) != set(_SERVERS):
+        return None
+    for name, other in (_SERVERS, _SERVERS[::-1]):
+        mine, peers = statuses[name], statuses[other]
+        follows = (
+            peers["role"] == "passive" and not peers["resynchronise"] and peers["epoch"] == mine["epoch"]
+        )
+        if mine["role"] == "active" and mine["serving"] and mine["eligible_declared"] and follows:
+            return name
+    return None
+
+
+def _caught_up(statuses: Statuses) -> bool:
+    name = _active(statuses)
+    if name is None:
+        return False
+    other = _SERVERS[1 - _SERVERS.index(name)]
+    return bool(statuses[other]["applied"] == statuses[name]["logged"] == statuses[name]["acknowledged"])

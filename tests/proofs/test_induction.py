@@ -1,0 +1,118 @@
+"""Every obligation is proved, and the prover can fail."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+import z3
+
+from takeover_proofs import induction
+from takeover_proofs.induction import (
+    PROVED,
+    REFUTED,
+    UNDECIDED,
+    Obligation,
+    kinds_of_step,
+    name_of,
+    obligations,
+    prove,
+)
+from takeover_proofs.invariant import CLAUSES, Clause
+from takeover_proofs.rulebook import EVERY_RULE
+from takeover_proofs.symbols import QUEUE_WORDS, STEPS, TIMES
+from takeover_proofs.world import Nature
+from takeover_spec import actions as act
+from takeover_spec.knowledge import Knowledge
+from takeover_spec.logic import SymbolicTruthError, not_
+from takeover_spec.words import Constants
+
+
+@pytest.mark.parametrize("step", [name_of(kind) for kind in kinds_of_step()])
+def test_every_clause_is_kept(step: str) -> None:
+    """The step keeps every clause of the invariant, by every rule."""
+    results = list(prove(lambda obligation: obligation.step == step))
+    assert len(CLAUSES) == len(results)
+    assert [] == [(r.obligation.id, r.verdict) for r in results if r.verdict != PROVED]
+
+
+def test_nothing_is_left_out() -> None:
+    """There is an obligation for every kind of step, and for the first world, with every clause."""
+    actions = (*act.ServerAction.__args__, *act.WitnessAction.__args__)  # type: ignore[attr-defined]
+    steps = {"Initially", "Tick", *(kind.__name__ for kind in actions)}
+    expected = {f"{step}/{clause.id}" for step in steps for clause in CLAUSES}
+    assert expected == {obligation.id for obligation in obligations()}
+    assert len(expected) == len(obligations()) == (len(STEPS) + 1) * len(CLAUSES)
+
+
+def test_the_five_properties_are_among_them() -> None:
+    """The properties are clauses of the invariant, under the names that the design gives them."""
+    assert {
+        "one-holder",
+        "exact-prefix",
+        "no-ghost",
+        "nothing-acknowledged-is-lost",
+        "drained-before-serving",
+    } == {clause.name for clause in CLAUSES if clause.is_property}
+
+
+def test_an_invariant_that_is_false_is_refuted() -> None:
+    """A clause that some step loses is refuted at that step: the prover does not say yes to everything."""
+    lying = Clause("nobody is active", "queue", lambda world, c, at: not_(world.sides[0].know.active), False)
+    case = next(induction._cases(act.TakeRole, EVERY_RULE, Nature()))
+    assert REFUTED == case.decide(lying, 20_000)
+
+
+def test_the_hypotheses_are_not_contradictory() -> None:
+    """For each kind of step some world allows it: no obligation is proved from nothing being possible."""
+    for kind in STEPS:
+        for layer in ("lease", "queue"):
+            found = [_possible(case, layer) for case in induction._cases(kind, EVERY_RULE, Nature())]
+            assert z3.sat in found, (kind.__name__, layer)
+
+
+def _possible(case: induction._Case, layer: str) -> z3.CheckSatResult:
+    solver = z3.SolverFor("QF_NRA") if layer == "lease" else z3.Solver()
+    solver.set("timeout", 20_000)
+    solver.add(case.hypotheses[layer])
+    return solver.check()
+
+
+def test_a_time_out_is_undecided() -> None:
+    """A solver that runs out of time has proved nothing."""
+    hard = {"Grant/witness-outlasts-its-leases", "Tick/identity-within-a-grant", "Enable/one-holder"}
+    results = list(prove(lambda obligation: obligation.id in hard, timeout_ms=1))
+    assert len(hard) == len(results)
+    assert UNDECIDED in {result.verdict for result in results}
+
+
+def _hasty(know: Knowledge, action: act.TakeRole, now: int, c: Constants) -> bool:
+    return know.lease_epoch == action.epoch and now < know.lease_until
+
+
+def _branching(know: Knowledge, action: act.TakeRole, now: int, c: Constants) -> bool:
+    return now < know.lease_until if know.active else True
+
+
+@pytest.mark.parametrize("rule", [_hasty, _branching], ids=["and", "if"])
+def test_a_rule_that_asks_for_a_truth_value_is_refused(rule: object) -> None:
+    """A rule written with `and` or `if` is not silently proved about something else: it is an error."""
+    rules = EVERY_RULE.weakened("challenger_needs_both", rule)  # type: ignore[arg-type]
+    with pytest.raises(SymbolicTruthError):
+        list(prove(lambda obligation: obligation.step == "TakeRole", rules))
+
+
+def test_each_layer_is_a_proof_of_its_own() -> None:
+    """The hypotheses of the lease layer name nothing of the queues, and those of the queue layer no time."""
+    case = next(induction._cases(act.TakeRole, EVERY_RULE, Nature()))
+    for layer, words in (("lease", QUEUE_WORDS), ("queue", TIMES)):
+        symbols = {s.decl().name() for h in case.hypotheses[layer] for s in induction._symbols_in(h)}
+        assert symbols
+        assert set() == {name for name in symbols if name.rsplit(".", 1)[-1] in words}
+
+
+def test_an_obligation_is_named_by_step_and_clause() -> None:
+    """An id has no blank, so that it can be given on a command line."""
+    first = Obligation("Tick", CLAUSES[0])
+    assert f"Tick/{CLAUSES[0].name.replace(' ', '-')}" == first.id
+    assert [f.name for f in fields(Obligation)] == ["step", "clause"]

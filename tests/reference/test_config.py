@@ -1,0 +1,274 @@
+"""The configuration files: what is read, what is refused, and that a refusal says all that is wrong."""
+
+import dataclasses
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from takeover.applications import ApplicationConfig
+from takeover.config import load_node, load_witness
+from takeover.endpoint import Endpoint
+from takeover.errors import ConfigurationError
+from takeover_spec.words import Constants, Identity
+
+MS = 1_000_000
+
+NODE = """
+pair = "db"
+identity = "primary"
+data_directory = "data"
+[channel]
+listen = "127.0.0.1:7400"
+[witness]
+address = "127.0.0.1:7401"
+[public_identity]
+listen = "127.0.0.1:80"
+forward = "127.0.0.1:8080"
+"""
+
+WITNESS = """
+pair = "db"
+listen = "127.0.0.1:7401"
+data_directory = "data"
+"""
+
+
+def written(directory: Path, text: str) -> Path:
+    file = directory / "node.toml"
+    file.write_text(text)
+    return file
+
+
+def refusal(directory: Path, text: str) -> list[str]:
+    """What a node's file is refused for, a problem each, without the file's name in front."""
+    file = written(directory, text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_node(file)
+    lines = str(caught.value).splitlines()
+    assert [True] * len(lines) == [line.startswith(f"{file}: ") for line in lines]
+    return [line.removeprefix(f"{file}: ") for line in lines]
+
+
+def default(name: str) -> str:
+    return files("takeover").joinpath(name).read_text()
+
+
+def test_a_file_with_only_what_is_required_is_complete(tmp_path: Path) -> None:
+    """Everything else has a default."""
+    config = load_node(written(tmp_path, NODE))
+    assert Identity.PRIMARY == config.identity
+    assert Constants(3000 * MS, 3000 * MS, 1000, 200 * MS, True) == config.constants
+    assert (500 * MS, 6000 * MS) == (config.beat_ns, config.patience_ns)
+    assert Endpoint("127.0.0.1", 7400) == config.channel.listen
+    assert None is config.channel.peer
+    assert () == config.applications
+    assert ("info", None) == (config.log_level, config.log_file)
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    """Wherever the command was started."""
+    text = (
+        NODE
+        + '[logging]\nfile = "../log"\n[[application]]\nname = "a"\ncommand = ["bin/a", "x/y"]\nlog = "a.log"'
+    )
+    config = load_node(written(tmp_path, text))
+    assert tmp_path / "data" == config.data_directory
+    assert tmp_path / ".." / "log" == config.log_file
+    assert (str(tmp_path / "bin/a"), "x/y") == config.applications[0].argv
+    assert tmp_path / "a.log" == config.applications[0].log_path
+
+
+def test_an_application_is_read_whole(tmp_path: Path) -> None:
+    """Every option reaches its field, and what is absent is left to the defaults of `ApplicationConfig`."""
+    text = (
+        NODE
+        + """
+[[application]]
+name = "full"
+command = ["server"]
+health = ["probe", "now"]
+health_interval_ms = 11
+health_failures_max = 12
+stop_timeout_ms = 13
+ready_timeout_ms = 14
+environment = { A = "b" }
+[[application]]
+name = "short"
+command = ["server"]
+health = "127.0.0.1:8080"
+"""
+    )
+    full, short = load_node(written(tmp_path, text)).applications
+    log = tmp_path / "data" / "full.log"
+    assert ApplicationConfig("full", ("server",), log, {"A": "b"}, ("probe", "now"), 11, 12, 13, 14) == full
+    log = tmp_path / "data" / "short.log"
+    assert ApplicationConfig("short", ("server",), log, health=Endpoint("127.0.0.1", 8080)) == short
+
+
+def test_every_problem_of_a_file_is_reported_at_once(tmp_path: Path) -> None:
+    """With the key, what was found, and what was expected."""
+    text = """
+pair = ""
+identity = "first"
+data_directory = 7
+mood = "good"
+[channel]
+listen = "localhost:7400"
+[witness]
+[public_identity]
+listen = "127.0.0.1:80"
+forward = "127.0.0.1:80"
+[grants]
+lease_ms = "long"
+drift_ppm = 1000000
+[queue]
+unsafe_byte_max = 1
+"""
+    problems = {line.split(":")[0]: line for line in refusal(tmp_path, text)}
+    assert {
+        "pair",
+        "identity",
+        "data_directory",
+        "mood",
+        "channel.listen",
+        "witness.address",
+        "public_identity.forward",
+        "grants.lease_ms",
+        "grants.drift_ppm",
+        "queue.unsafe_byte_max",
+    } == set(problems)
+    assert 'identity: found \'first\'; expected "primary" or "secondary"' == problems["identity"]
+    assert "found nothing; expected an IP address" in problems["witness.address"]
+    assert "found 'localhost:7400' (" in problems["channel.listen"]
+    expected = "grants.lease_ms: found 'long'; expected a whole number of milliseconds from 1 to 3600000"
+    assert expected == problems["grants.lease_ms"]
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
+    """A misspelt option is not silently left out."""
+    (problem,) = refusal(tmp_path, NODE + "[grants]\nlease = 1000\n")
+    assert 'grants.lease: found a key that means nothing here; expected "lease_ms"' == problem
+    (problem,) = refusal(
+        tmp_path, NODE + '[[application]]\nname = "a"\ncommand = ["a"]\nready_timeout_s = 3\n'
+    )
+    assert (
+        'application[1].ready_timeout_s: found a key that means nothing here; expected "ready_timeout_ms"'
+        == problem
+    )
+
+
+@pytest.mark.parametrize(
+    ("grants", "key"),
+    [
+        ("beat_ms = 400\nlease_ms = 1000", "grants.beat_ms"),
+        ("beat_ms = 400\npromise_ms = 1000", "grants.beat_ms"),
+        ("expiry_slack_ms = 2999\nbeat_ms = 1", "grants.expiry_slack_ms"),
+        ("patience_ms = 999", "grants.patience_ms"),
+        ("lease_ms = true", "grants.lease_ms"),
+        ("lease_ms = 0", "grants.lease_ms"),
+        ("lease_ms = 3600001", "grants.lease_ms"),
+        ("expiry_slack_ms = -1", "grants.expiry_slack_ms"),
+    ],
+)
+def test_grants_that_could_not_be_kept_are_refused(tmp_path: Path, grants: str, key: str) -> None:
+    """A beat too slow, a slack that eats the grant, a patience shorter than two beats, and numbers out of range."""
+    problems = refusal(tmp_path, f"{NODE}[grants]\n{grants}\n")
+    assert key in {line.split(":")[0] for line in problems}
+
+
+def test_the_slowest_beat_that_fits_is_taken(tmp_path: Path) -> None:
+    """A third of what a grant leaves after drift and slack: 1000 ms less 2 ms of drift and 98 ms of slack."""
+    grants = (
+        "[grants]\nlease_ms = 1000\npromise_ms = 1000\ndrift_ppm = 1000\nexpiry_slack_ms = 98\nbeat_ms = {}\n"
+    )
+    assert 299 * MS == load_node(written(tmp_path, NODE + grants.format(299))).beat_ns
+    (problem,) = {line.split(":")[0] for line in refusal(tmp_path, NODE + grants.format(301))}
+    assert "grants.beat_ms" == problem
+
+
+def test_each_server_needs_its_own_end_of_the_channel(tmp_path: Path) -> None:
+    """The primary listens, the secondary dials."""
+    (problem,) = refusal(tmp_path, NODE.replace('listen = "127.0.0.1:7400"', 'peer = "127.0.0.1:7400"'))
+    assert problem.startswith("channel.listen: found nothing")
+    (problem,) = refusal(tmp_path, NODE.replace("primary", "secondary"))
+    assert problem.startswith("channel.peer: found nothing")
+
+
+def test_two_applications_do_not_share_a_name(tmp_path: Path) -> None:
+    """Their logs would be one file."""
+    application = '[[application]]\nname = "a"\ncommand = ["a"]\n'
+    (problem,) = refusal(tmp_path, NODE + application * 2)
+    assert problem.startswith('application[2].name: found "a" once more')
+
+
+def test_a_value_in_the_environment_is_not_shown(tmp_path: Path) -> None:
+    """It may be a secret."""
+    (problem,) = refusal(
+        tmp_path, NODE + '[[application]]\nname = "a"\ncommand = ["a"]\nenvironment = { PIN = 4711 }\n'
+    )
+    assert "application[1].environment.PIN: found a int; expected a text" == problem
+
+
+def test_a_directory_too_deep_for_a_socket_is_refused(tmp_path: Path) -> None:
+    """Before a server finds out when it starts."""
+    problems = refusal(tmp_path, NODE.replace('"data"', f'"{"d" * 100}"'))
+    assert ["data_directory"] == [line.split(":")[0] for line in problems]
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """Absent, not TOML, and not text."""
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_node(tmp_path / "absent.toml")
+    (problem,) = refusal(tmp_path, "pair = ")
+    assert problem.startswith("is not TOML: ")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match="is not TOML"):
+        load_node(tmp_path / "binary.toml")
+
+
+def test_a_witness_is_read_and_refused_likewise(tmp_path: Path) -> None:
+    """Its constants are the servers', and a server's options mean nothing to it."""
+    file = written(tmp_path, WITNESS + "[grants]\nlease_ms = 1000\n")
+    config = load_witness(file)
+    assert Constants(1000 * MS, 3000 * MS, 1000, 200 * MS, True) == config.constants
+    assert (tmp_path / "data", Endpoint("127.0.0.1", 7401)) == (config.data_directory, config.listen)
+    file = written(tmp_path, WITNESS + "[grants]\nbeat_ms = 200\n")
+    with pytest.raises(ConfigurationError, match=r"grants\.beat_ms: found a key that means nothing here"):
+        load_witness(file)
+
+
+@pytest.mark.parametrize("name", ["default_node.toml", "default_witness.toml"])
+def test_the_default_file_is_valid_and_holds_the_defaults(tmp_path: Path, name: str) -> None:
+    """What it says a default is, is the default: without every optional key, the same is read."""
+    load = load_node if name == "default_node.toml" else load_witness
+    whole = load(written(tmp_path, default(name)))
+    kept = [
+        "pair",
+        "identity",
+        "data_directory",
+        "listen",
+        "peer",
+        "address",
+        "forward",
+        "name",
+        "command",
+        "health",
+    ]
+    short = "\n".join(
+        line
+        for line in default(name).splitlines()
+        if line.startswith("[") or line.partition(" = ")[0] in kept
+    )
+    assert len(short) < len(default(name)) / 2
+    assert dataclasses.asdict(whole) == dataclasses.asdict(load(written(tmp_path, short)))
+
+
+@pytest.mark.parametrize("name", ["default_node.toml", "default_witness.toml"])
+def test_the_default_file_explains_every_option(name: str) -> None:
+    """Above each key stands a comment, also above those that are commented out because they have no default."""
+    lines = default(name).splitlines()
+    keys = [i for i, line in enumerate(lines) if re.match(r"(# )?[a-z_]+ = ", line)]
+    assert len(keys) >= 10
+    assert [] == [lines[i] for i in keys if not lines[i - 1].startswith("# ") or lines[i - 1] == "# "]

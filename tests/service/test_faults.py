@@ -1,0 +1,223 @@
+"""A real pair and a real witness, each a process, and what they do when something breaks.
+
+Every test ends with the traces of all parties held against the rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from takeover.control_client import NotRunning, ask
+from takeover.demo.scene import Party, Scene
+from takeover.linux import boottime_ns
+from takeover.observer import Observer
+from takeover_spec import wire
+from takeover_spec.knowledge import Knowledge
+from takeover_spec.trace import check, follows
+
+PATIENCE_S = 30.0
+SERVERS = ("primary", "secondary")
+
+
+def status(scene: Scene, name: str) -> dict[str, Any]:
+    """What a server says of itself; empty while it does not run, or is stopped."""
+    try:
+        return dict(ask(scene.parties[name].data_directory, "status", timeout_s=0.5))
+    except NotRunning:
+        return {}
+
+
+async def until(what: str, holds: Callable[[], bool]) -> None:
+    """Wait for a condition."""
+    deadline = boottime_ns() + int(PATIENCE_S * 1e9)
+    while not await asyncio.to_thread(holds):
+        assert boottime_ns() < deadline, f"waited {PATIENCE_S:g} s for {what}"
+        await asyncio.sleep(0.02)
+
+
+def leads(scene: Scene, name: str) -> bool:
+    """Whether this server is active, and its peer may take over."""
+    said = status(scene, name)
+    return bool(said) and said["role"] == "active" and said["serving"] and said["eligible_declared"]
+
+
+@asynccontextmanager
+async def pair(directory: Path, *, synchronous: bool = True) -> AsyncIterator[Scene]:
+    """A pair in sync, led by the primary, and in the end the verdict on its traces and its holders."""
+    scene = Scene(directory, synchronous)
+    observer = Observer(scene.addresses.public.host, scene.addresses.public.port)
+    try:
+        await scene.link.mend()
+        for party in scene.parties.values():
+            await party.start()
+        observer.start()
+        await until("the pair to be in sync", lambda: leads(scene, "primary"))
+        yield scene
+        for party in scene.parties.values():
+            assert await party.stop() == ""
+        observation = observer.stop()
+        assert observation.holders_max == 1
+        assert observation.samples > 100
+        judge_traces(scene)
+    finally:
+        await scene.clean_up()
+
+
+def judge_traces(scene: Scene) -> None:
+    """Every run of every party obeys the rules, and a server's runs fit together."""
+    for party in scene.parties.values():
+        earlier: Any = None
+        files = sorted(party.traces.glob("*.ndjson"))
+        assert files
+        for file in files:
+            with file.open("rb") as lines:
+                verdict = check(lines)
+            assert verdict.verdict == "obeys", f"{file}: {verdict.violation or verdict.problem}"
+            assert verdict.header is not None
+            if isinstance(earlier, Knowledge) and isinstance(verdict.header.found, Knowledge):
+                assert "" == follows(earlier, verdict.header.found)
+            earlier = verdict.knows
+
+
+def in_scene(directory: Path, play: Callable[[Scene], Coroutine[Any, Any, None]]) -> None:
+    """Play something with a pair."""
+
+    async def whole() -> None:
+        async with pair(directory) as scene:
+            await play(scene)
+
+    asyncio.run(whole())
+
+
+def log_of(party: Party) -> str:
+    """What a party logged."""
+    return party.log.read_text()
+
+
+def test_a_stopped_active_server_never_comes_back_as_one(tmp_path: Path) -> None:
+    """SIGSTOP of the active: its identity ends on time, the passive takes over, and after SIGCONT it is passive."""
+
+    async def play(scene: Scene) -> None:
+        os.kill(scene.parties["primary"].pid, signal.SIGSTOP)
+        await until("the secondary to take over", lambda: status(scene, "secondary").get("serving") is True)
+        os.kill(scene.parties["primary"].pid, signal.SIGCONT)
+        await until("the primary to follow", lambda: leads(scene, "secondary"))
+        assert ("passive", 2) == tuple(status(scene, "primary")[k] for k in ("role", "epoch"))
+
+    in_scene(tmp_path, play)
+
+
+def test_a_cut_link_is_no_failover(tmp_path: Path) -> None:
+    """The servers cannot hear each other: the active keeps its lease, goes on alone, and takes the passive back."""
+
+    async def play(scene: Scene) -> None:
+        await scene.link.cut()
+        await until("the primary to be alone", lambda: status(scene, "primary").get("alone") is True)
+        assert status(scene, "primary")["role"] == "active"
+        reason = status(scene, "secondary")["last_refrain"]
+        assert reason["clause"] == "LEASE-3"
+        await scene.link.mend()
+        await until("the pair to be in sync again", lambda: leads(scene, "primary"))
+        assert status(scene, "primary")["epoch"] == 1
+
+    in_scene(tmp_path, play)
+
+
+def test_without_the_witness_the_promise_is_enough(tmp_path: Path) -> None:
+    """The witness dies: the active holds on under the passive's promise, also past the lease; then it restarts."""
+
+    async def play(scene: Scene) -> None:
+        await scene.parties["witness"].kill()
+        await until("the lease to run out", lambda: status(scene, "primary")["grants"]["lease_ms"] == 0)
+        said = status(scene, "primary")
+        assert ("active", True) == (said["role"], said["public_identity"]["enabled"])
+        await scene.parties["witness"].start()
+        await until("a new lease", lambda: status(scene, "primary")["grants"]["lease_ms"] > 0)
+        assert status(scene, "primary")["epoch"] == 1
+
+    in_scene(tmp_path, play)
+
+
+def test_strangers_change_nothing(tmp_path: Path) -> None:
+    """Garbage, a foreign pair, a second hello: each connection is closed with a logged reason, and the pair goes on."""
+
+    async def play(scene: Scene) -> None:
+        for address, party in ((scene.addresses.channel, "primary"), (scene.addresses.witness, "witness")):
+            for sent in (b"GET / HTTP/1.0\r\n\r\n", b"\0\0\0\2[]", foreign_hello()):
+                reader, writer = await asyncio.open_connection(address.host, address.port)
+                writer.write(sent)
+                async with asyncio.timeout(10):
+                    while await reader.read(1000):
+                        pass  # its own hello, and then the end
+                writer.transport.abort()
+            assert "pair is 'demo' here and 'other' there" in log_of(scene.parties[party])
+        await until("the pair to be in sync", lambda: leads(scene, "primary"))
+        assert status(scene, "primary")["epoch"] == 1
+
+    in_scene(tmp_path, play)
+
+
+def foreign_hello() -> bytes:
+    """The hello of a server of another pair."""
+    return wire.encode(wire.Hello(wire.PROTOCOL, "other", "secondary", 1, 10**9, 10**9, 1000, 10**8, True))
+
+
+def test_a_second_server_on_the_same_directory_is_refused(tmp_path: Path) -> None:
+    """It says who has the directory, with status 2, and the first one goes on."""
+
+    async def play(scene: Scene) -> None:
+        second = await asyncio.to_thread(node, scene.parties["secondary"].config)
+        assert 2 == second.returncode
+        assert f"held by process {scene.parties['secondary'].pid}" in second.stderr
+        assert status(scene, "secondary")["role"] == "passive"
+
+    in_scene(tmp_path, play)
+
+
+def test_a_damaged_journal_stops_the_server(tmp_path: Path) -> None:
+    """Damage before the tail: the server names file and offset, ends, and overwrites nothing."""
+
+    async def play(scene: Scene) -> None:
+        secondary = scene.parties["secondary"]
+        await secondary.kill()
+        journal = next((secondary.data_directory / "safe" / "1" / "updates").glob("*.segment"), None)
+        assert journal is not None, list((secondary.data_directory / "safe" / "1" / "updates").iterdir())
+        whole = journal.read_bytes()
+        spoilt = whole[:2] + bytes([whole[2] ^ 0xFF]) + whole[3:]
+        journal.write_bytes(spoilt)
+        ended = await asyncio.to_thread(node, secondary.config)
+        assert 3 == ended.returncode
+        assert str(journal.parent) in ended.stderr
+        assert "damaged at byte" in ended.stderr
+        assert spoilt == journal.read_bytes()
+        journal.write_bytes(whole)
+        await secondary.start()
+        await until("the pair to be in sync again", lambda: leads(scene, "primary"))
+
+    in_scene(tmp_path, play)
+
+
+def test_a_wrong_configuration_starts_nothing(tmp_path: Path) -> None:
+    """Status 2; the file, the key and what was expected are named; no data directory appears."""
+    scene = Scene(tmp_path, True)
+    config = scene.parties["primary"].config
+    config.write_text(config.read_text().replace("lease_ms = 1000", 'lease_ms = "soon"'))
+    ended = node(config)
+    assert 2 == ended.returncode
+    assert str(config) in ended.stderr
+    assert "lease_ms" in ended.stderr
+    assert not scene.parties["primary"].data_directory.exists()
+
+
+def node(config: Path) -> subprocess.CompletedProcess[str]:
+    """Run a server that is expected to end by itself."""
+    command = [sys.executable, "-P", "-m", "takeover", "node", "--config", str(config)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
