@@ -13,6 +13,7 @@ from takeover.core.witness import witness_step
 from takeover_proofs.core_obeys import EventResult, prove_core, prove_witness
 from takeover_spec import actions as act
 from takeover_spec import wire
+from takeover_spec.words import Cause, Queue, Status
 
 EVENTS = (
     "Begin",
@@ -54,7 +55,7 @@ def _hasty(turn: Turn) -> None:
     know = turn.know
     ready = know.drained and challenging.is_committed(know, turn.now) and challenging.why_not(turn) is None
     if not know.active and ready:
-        turn.do(act.TakeRole(know.epoch + 1, act.Cause.SILENCE))
+        turn.do(act.TakeRole(know.epoch + 1, Cause.SILENCE))
 
 
 def _eager(turn: Turn) -> None:
@@ -68,7 +69,7 @@ def _skipping(turn: Turn, seq: int, ended: Any) -> None:
     """Applies whatever it is handed."""
     know = turn.know
     if following._follows(know, know.epoch):
-        turn.do(act.Apply(know.epoch, seq, ended is act.Status.DONE, act.Queue.SAFE))
+        turn.do(act.Apply(know.epoch, seq, ended is Status.DONE, Queue.SAFE))
 
 
 def _long_promise(turn: Turn, epoch: int, run: int, sent: int) -> None:

@@ -200,7 +200,9 @@ def test_a_damaged_journal_stops_the_server(tmp_path: Path) -> None:
         assert spoilt == journal.read_bytes()
         journal.write_bytes(whole)
         await secondary.start()
-        await until("the pair to be in sync again", lambda: leads(scene, "primary"))
+        await until(
+            "the secondary to run again", lambda: status(scene, "secondary").get("peer_connected") is True
+        )
 
     in_scene(tmp_path, play)
 
