@@ -8,6 +8,7 @@ the reason; nothing of it reaches the core.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,6 +19,9 @@ from takeover_spec.wire import LENGTH_BYTES, Hello, Message, agree, decode, enco
 
 HELLO_TIMEOUT_S = 5.0
 """How long the other side may take to say who it is, in seconds."""
+
+SILENCE_S = 4
+"""After how many seconds without a sign of life from the other machine's kernel a connection is given up."""
 
 BACKLOG_BYTES_MAX = 8 * 1024 * 1024
 """How much may wait to be sent before messages are lost rather than queued, in bytes."""
@@ -55,10 +59,24 @@ class Connection:
         self._writer.transport.abort()
 
 
+def _notice_silence(writer: asyncio.StreamWriter) -> None:
+    """Have the kernel end the connection when the other machine is gone without a word."""
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_KEEPIDLE, 1),  # seconds of silence before the first question
+        (socket.TCP_KEEPINTVL, 1),  # seconds between questions
+        (socket.TCP_KEEPCNT, SILENCE_S - 1),  # unanswered questions
+        (socket.TCP_USER_TIMEOUT, SILENCE_S * 1000),  # milliseconds that what was sent may stay unconfirmed
+    ):
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 async def greet(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mine: Hello, expected: tuple[str, ...]
 ) -> Connection:
     """Say hello, and hear it. Raises `PeerError` when the other side is not one of `expected`, or disagrees."""
+    _notice_silence(writer)
     writer.write(encode(mine))
     try:
         async with asyncio.timeout(HELLO_TIMEOUT_S):

@@ -275,7 +275,7 @@ class Node:
             await self._perform_all(effects, now, offer)
         except DiskFull as error:
             self.core = before  # nothing is half logged
-            offer.fail(NotAccepted(str(error)))
+            offer.fail(NotAccepted(str(error), "ENOSPC"))
             return
         if not logs:
             offer.fail(NotAccepted("this server is not active"))

@@ -1,5 +1,7 @@
 """Damage to what was durable is told apart from a torn tail, named, and left as it is."""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,7 @@ def reopened(directory: Path, disk: CutDisk) -> Belief:
 def fresh(tmp_path: Path, name: str) -> Path:
     """An empty directory."""
     directory = tmp_path / name
+    shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     return directory
 
@@ -88,7 +91,7 @@ def test_every_changed_byte_is_noticed_or_does_no_harm(tmp_path: Path) -> None:
         for offset in range(len(content)):
             if name == "bounds" and 60 < offset < 4096:
                 continue  # padding between the two slots
-            directory = fresh(tmp_path, f"{name}-{offset}")
+            directory = fresh(tmp_path, "changed")
             for other, unchanged in snapshot(original).items():
                 (directory / other).write_bytes(unchanged)
             overwrite(directory / name, offset, bytes([content[offset] ^ 0x41]))
@@ -126,6 +129,34 @@ def test_damage_names_the_place(tmp_path: Path, damage: Callable[[Path], object]
     before = snapshot(tmp_path)
     with pytest.raises(JournalDamaged, match=says):
         reopened(tmp_path, CutDisk(tmp_path))
+    assert before == snapshot(tmp_path)
+
+
+def test_a_tail_that_ends_before_the_low_water_mark_is_damage(tmp_path: Path) -> None:
+    """What was dropped had been durable, so an end in front of it is not a torn tail."""
+    journal = Journal.open(tmp_path, disk=OsDisk())
+    for _ in range(5):
+        journal.append(b"entry")
+    journal.drop_before(4)
+    journal.close()
+    os.truncate(segments(tmp_path)[0], 36 + 2 * 25)
+    with pytest.raises(JournalDamaged, match="ends before entry 2, and entries before 4 were durable"):
+        Journal.open(tmp_path, disk=OsDisk())
+
+
+def test_bounds_from_before_a_reset_are_damage(tmp_path: Path) -> None:
+    """They would disown the entries since; a restored backup of one file must not do that."""
+    journal = Journal.open(tmp_path, disk=OsDisk())
+    journal.append(b"old")
+    journal.sync()
+    bounds = (tmp_path / "bounds").read_bytes()
+    journal.reset(7)
+    journal.append(b"new")
+    journal.close()
+    (tmp_path / "bounds").write_bytes(bounds)
+    before = snapshot(tmp_path)
+    with pytest.raises(JournalDamaged, match=r"says generation 1, and 0+2-0+7\.segment holds entries"):
+        Journal.open(tmp_path, disk=OsDisk())
     assert before == snapshot(tmp_path)
 
 

@@ -24,6 +24,8 @@ ANSWER_TIMEOUT_S = 10.0
 
 READ_TIMEOUT_S = 30.0
 _RECONNECT_S = 0.02
+_QUESTION = "GET 0"
+"""Any answer to it says that the application is there; a write would be lost on one that is not."""
 _ANSWER_BYTES_MAX = 1 << 16
 
 
@@ -153,12 +155,17 @@ class _Connection:
 
     @classmethod
     async def open(cls, address: Endpoint) -> _Connection | None:
-        """A new connection; None when there is none to be had now."""
+        """A new connection on which the application answers; None when there is none to be had now."""
+        connection: _Connection | None = None
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                connected = asyncio.open_connection(address.host, address.port, limit=_ANSWER_BYTES_MAX)
-                return cls(*await connected)
+                streams = await asyncio.open_connection(address.host, address.port, limit=_ANSWER_BYTES_MAX)
+                connection = cls(*streams)
+                await connection.ask(_QUESTION)
+                return connection
         except OSError:  # a time-out is one of them
+            if connection is not None:
+                connection.close()
             return None
 
     async def ask(self, request: str) -> str:

@@ -33,7 +33,7 @@ from takeover.demo.judgement import (
     verdict_of,
 )
 from takeover.demo.play import Play
-from takeover.demo.scene import GRANT_MS, LINK_MS, Scene
+from takeover.demo.scene import GRANT_MS, Scene
 from takeover.demo.timeline import Timeline
 from takeover.errors import TakeoverError
 from takeover.observer import Observation
@@ -93,9 +93,6 @@ def run(arguments: argparse.Namespace) -> Exit:
             print(f"{directory}: is not an empty directory", file=sys.stderr)
             return Exit.USAGE
         directory.mkdir(parents=True, exist_ok=True)
-    tell(
-        f"a {arguments.mode} pair; leases and promises last {GRANT_MS} ms, the link takes {LINK_MS} ms each way"
-    )
     try:
         performance = asyncio.run(_perform(directory, arguments.mode == "synchronous", arguments.seconds))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -128,7 +125,9 @@ async def _perform(directory: Path, synchronous: bool, seconds: float) -> Perfor
     facts: Callable[[], Facts] | None = None
     problem = ""
     try:
-        play = Play(Scene(directory, synchronous), Timeline(tell), seconds, synchronous)
+        scene = Scene(directory, synchronous)
+        tell(f"a pair over a link of {scene.link_ms} ms each way; leases and promises last {GRANT_MS} ms")
+        play = Play(scene, Timeline(tell), seconds, synchronous)
     except TakeoverError as error:
         return Performance(None, str(error))
     try:
@@ -199,8 +198,8 @@ def summary(report: dict[str, Any], findings: Sequence[Finding]) -> list[str]:
     lines = [""]
     if report["failover_ms"] is not None:
         lines += [
-            f"failover             {report['failover_ms']:.0f} ms from the kill to the client's next successful write",
-            f"                     {report['enabled_ms']:.0f} ms from the kill to the public identity being enabled",
+            f"failover             {_ms(report['failover_ms'])} from the kill to the client's next successful write",
+            f"                     {_ms(report['enabled_ms'])} from the kill to the public identity being enabled",
             f"writes               {report['acknowledged']} acknowledged: {report['kept']} kept, {report['lost']} lost;"
             f" {report['refused']} refused, {report['unknown']} with an unknown end",
             f"loss statement       {report['updates_lost']} updates of the killed server",
@@ -215,3 +214,7 @@ def summary(report: dict[str, Any], findings: Sequence[Finding]) -> list[str]:
     lines.append(f"traces               {report['trace']['verdict']}: {len(files)} runs, {actions} actions")
     lines += [str(finding) for finding in findings]
     return [*lines, f"verdict              {report['verdict']}"]
+
+
+def _ms(length: float | None) -> str:
+    return "never" if length is None else f"{length:.0f} ms"

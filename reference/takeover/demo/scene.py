@@ -28,8 +28,11 @@ BEAT_MS = 200
 DRIFT_PPM = 1_000
 SLACK_MS = 100
 PATIENCE_MS = 2_000
-LINK_MS = 10
+LINK_MS = 5
 """How long the link between the servers takes each way, in ms."""
+
+FAR_LINK_MS = 50
+"""The same for an asynchronous pair: that mode is for servers that are far apart."""
 
 STOP_TIMEOUT_S = 15.0
 """How long a party may take to stop when it is asked to, in seconds."""
@@ -137,7 +140,9 @@ class Scene:
         self.directory = directory
         self.addresses = _addresses()
         self.parties = {name: Party(name, directory) for name in PARTIES}
-        self.link = Link(self.addresses.link, self.addresses.channel, LINK_MS)
+        self.link_ms = LINK_MS if synchronous else FAR_LINK_MS
+        """How long the link takes each way, in ms."""
+        self.link = Link(self.addresses.link, self.addresses.channel, self.link_ms)
         mode = "synchronous" if synchronous else "asynchronous"
         for party in self.parties.values():
             party.config.write_text(_configuration(party, mode, self.addresses))
