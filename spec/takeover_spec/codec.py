@@ -172,9 +172,14 @@ def parse_value(hint: Any, value: Any, where: str) -> Any:
 
 def _bytes(value: Any, where: str) -> bytes:
     try:
-        return base64.b64decode(value, validate=True)
-    except (TypeError, ValueError, binascii.Error):
-        raise Malformed(where, f"{shown(value)} is not base64") from None
+        decoded = base64.b64decode(value, validate=True) if isinstance(value, str) else None
+    except (ValueError, binascii.Error):
+        decoded = None
+    if decoded is None or not value.endswith(
+        base64.b64encode(decoded[(len(decoded) - 1) // 3 * 3 :]).decode()
+    ):
+        raise Malformed(where, f"{shown(value)} is not base64")  # nor if bits are set that mean nothing
+    return decoded
 
 
 def _whole_characters(value: str, where: str) -> None:

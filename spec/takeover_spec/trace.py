@@ -352,7 +352,7 @@ def _lower(earlier: Any, found: Any, *names: str) -> str:
 
 def _missing(earlier: Knowledge, found: Knowledge) -> str:
     """The first update of the safe queue that is not as it was; empty if there is none."""
-    if found.drained and not earlier.drained:
+    if found.drained:
         return ""
     for seq in cast(Sparse[bool], earlier.stored).held():
         if seq > found.applied:
