@@ -21,7 +21,6 @@ from typing import Any
 
 from takeover.cli import Exit
 from takeover_spec.codec import kind_of, plain
-from takeover_spec.knowledge import Knowledge
 from takeover_spec.trace import Verdict, check, follows
 
 _STATUS = {
@@ -97,7 +96,7 @@ def breaks_between_runs(judged: Sequence[Judged]) -> list[Break]:
             known, header = earlier.verdict.knows, later.verdict.header
             assert header is not None
             trusted = earlier.verdict.verdict in ("obeys", "incomplete")
-            if trusted and isinstance(known, Knowledge) and isinstance(header.found, Knowledge):
+            if trusted and known is not None:
                 problem = follows(known, header.found)
                 if problem:
                     breaks.append(Break(earlier.file, later.file, problem))

@@ -81,7 +81,8 @@ class Node:
         self.config = config
         self.store = Store(DataDirectory.open(config.data_directory))
         found = self.store.found()
-        header = Header(config.identity.name.lower(), config.pair, config.constants, found)
+        full = self.store.found_in_full()
+        header = Header(config.identity.name.lower(), config.pair, config.constants, full)
         self.trace = TraceWriter(config.data_directory / "trace", header)
         c = config.constants
         settings = Settings(

@@ -140,6 +140,33 @@ class Queue:
         return Outcome(status == Status.DONE, amount, error)
 
 
+class StatusesOnDisk:
+    """The statuses of a queue as a table that reads them from the disk; quick when asked in ascending order."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._cursor = queue.statuses.cursor(queue.statuses.first_index)
+
+    def __getitem__(self, key: int) -> int:
+        statuses = self._queue.statuses
+        if not statuses.first_index <= key < statuses.next_index:
+            return int(Status.NONE)
+        if self._cursor.index != key:
+            self._cursor.close()
+            self._cursor = statuses.cursor(key)
+        entry = self._cursor.next()
+        assert entry is not None
+        return int(status_of(self._queue.decode_status(entry[1], key)))
+
+    def put(self, key: int, value: int) -> StatusesOnDisk:
+        """Not this way: `Queue.store_status`."""
+        raise TypeError("the statuses on the disk are only read here")
+
+    def emptied(self) -> StatusesOnDisk:
+        """Not this way: `Queue.discard_after`."""
+        raise TypeError("the statuses on the disk are only read here")
+
+
 class QueueReader:
     """Reads updates with their statuses, one after the other, while the queue grows."""
 

@@ -26,7 +26,7 @@ from takeover.core.state import remembered
 from takeover.data_directory import DataDirectory
 from takeover.errors import CallerError, StateDamaged
 from takeover.operations import Operation, Outcome, Write, decode
-from takeover.queues import Entry, Queue, QueueReader
+from takeover.queues import Entry, Queue, QueueReader, StatusesOnDisk
 from takeover.replay_window import ReplayWindow
 from takeover_spec.knowledge import Knowledge
 
@@ -117,6 +117,11 @@ class Store:
         )
         carried = self.unsafe.last_status if self.unsafe else 0
         return remembered(know, stored, settled, carried)
+
+    def found_in_full(self) -> Knowledge:
+        """What the server finds, with how each update in the safe queue ended: for the trace."""
+        found = self.found()
+        return replace(found, status=StatusesOnDisk(self.safe)) if self.safe else found
 
     # --- the actions ----------------------------------------------------------------------------
 

@@ -1,0 +1,157 @@
+"""A server's disk: what is found after an end of any kind, and what each action makes durable."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from takeover.data_directory import DataDirectory
+from takeover.errors import StateDamaged
+from takeover.operations import Create, Outcome, Write, encode
+from takeover.store import Store
+from takeover_spec.trace import Header, check, header_line
+from takeover_spec.words import Constants, Status
+
+CONSTANTS = Constants(10**9, 10**9, 1000, 0, True)
+
+
+def opened(tmp_path: Path) -> Store:
+    """The store of a server."""
+    return Store(DataDirectory.open(tmp_path / "server"))
+
+
+def killed(store: Store) -> None:
+    """End as a kill does: nothing is synced, and the kernel gives the lock back."""
+    store.directory.close()
+
+
+def following(tmp_path: Path) -> Store:
+    """A server that follows epoch 1, with an empty copy as of update 0."""
+    store = opened(tmp_path)
+    store.start()
+    store.resynchronise(1, 0, store.incoming())
+    return store
+
+
+def filled(store: Store) -> None:
+    """Three updates, of which the second failed and the third has no status yet."""
+    store.store(1, encode(Create("a")))
+    store.store_status(1, Outcome(True))
+    store.store(2, encode(Create("a")))
+    store.store_status(2, Outcome(False, 0, "EEXIST"))
+    store.store(3, encode(Write("a", 0, b"three")))
+
+
+def apply_next(store: Store) -> None:
+    """Apply the next update."""
+    entry = store.next_to_apply()
+    assert entry is not None
+    assert not store.wants_checkpoint(entry)
+    store.apply(entry)
+
+
+def test_a_server_that_never_ran_finds_nothing(tmp_path: Path) -> None:
+    """The defaults of what a server knows."""
+    found = opened(tmp_path).found()
+    assert (False, 0, 0, False, 0) == (found.active, found.epoch, found.applied, found.returned, found.logged)
+
+
+def test_a_killed_follower_finds_its_queue_and_how_far_it_applied(tmp_path: Path) -> None:
+    """What was stored and applied before a kill is known after it."""
+    store = following(tmp_path)
+    filled(store)
+    apply_next(store)
+    killed(store)
+    found = opened(tmp_path).found()
+    assert (1, 1, 3) == (found.epoch, found.applied, found.newest)
+    assert [False, True, True, False] == [found.stored[n] for n in (1, 2, 3, 4)]
+    assert [True, False] == [found.status[n] != Status.NONE for n in (2, 3)]
+
+
+def test_the_trace_says_how_each_update_ended(tmp_path: Path) -> None:
+    """The header of a restarted server's trace has the true statuses: the failed one as failed."""
+    store = following(tmp_path)
+    filled(store)
+    apply_next(store)
+    killed(store)
+    line = header_line(Header("secondary", "p", CONSTANTS, opened(tmp_path).found_in_full()))
+    assert [[2, 2, "failed"], [3, 3, "none"]] == json.loads(line)["found"]["settled"]
+    assert "incomplete" == check([line.encode()]).verdict
+
+
+def test_after_a_power_cut_updates_since_the_checkpoint_are_applied_again(tmp_path: Path) -> None:
+    """In another boot of the machine only the checkpoint counts, and the queue still has what came after it."""
+    store = following(tmp_path)
+    filled(store)
+    apply_next(store)
+    store.checkpoint()
+    apply_next(store)
+    store._save(boot_id="another boot")
+    killed(store)
+    again = opened(tmp_path)
+    assert 1 == again.applied
+    apply_next(again)
+    assert 2 == again.applied
+    assert b"" == (again.data / "a").read_bytes()
+
+
+def test_a_killed_active_server_returns_with_its_unsafe_queue(tmp_path: Path) -> None:
+    """It finds that it was active, starts passive, and states what it lost when it is resynchronised."""
+    store = opened(tmp_path)
+    store.start()
+    store.discard(0, 0)
+    store.take_role(1)
+    store.log(1, encode(Create("a")))
+    store.carried(1, store.carry_out(Create("a")))
+    store.log(2, encode(Write("a", 0, b"lost")))
+    killed(store)
+    again = opened(tmp_path)
+    assert (True, 1, 2, True) == tuple(
+        getattr(again.found(), f) for f in ("active", "epoch", "logged", "unsafe")
+    )
+    again.start()
+    assert (False, True) == (again.found().active, again.found().returned)
+    again.set_aside(1, 2)
+    statement = json.loads((tmp_path / "server" / "aside" / "1" / "loss.json").read_text())
+    assert (1, 1, 2) == (statement["epoch"], statement["kept"], statement["last"])
+    assert [(2, None, "Write")] == [(u["seq"], u["done"], u["operation"]["kind"]) for u in statement["lost"]]
+    again.resynchronise(2, 1, again.incoming())
+    assert (2, 1, False) == tuple(getattr(again.found(), f) for f in ("epoch", "applied", "unsafe"))
+    assert [] == list(again.data.iterdir())
+
+
+def test_what_was_prepared_and_did_not_happen_is_removed(tmp_path: Path) -> None:
+    """A copy that was received, and a crash before the state was saved: the old data stands, the copy is gone."""
+    store = following(tmp_path)
+    copy = store.incoming()
+    (copy / "new").write_bytes(b"")
+    data = store.data
+    killed(store)
+    again = opened(tmp_path)
+    assert data == again.data
+    assert [data] == list(again.directory.data.iterdir())
+
+
+def test_discarded_updates_are_gone_and_stated(tmp_path: Path) -> None:
+    """After the drain the safe queue holds nothing, also after a kill, and the statement lists the rest."""
+    store = following(tmp_path)
+    filled(store)
+    apply_next(store)
+    apply_next(store)
+    store.discard(2, 3)
+    assert store.next_to_apply() is None
+    killed(store)
+    found = opened(tmp_path).found()
+    assert (True, 2, 2) == (found.drained, found.applied, found.newest)
+    statement = json.loads((tmp_path / "server" / "loss" / "1-takeover.json").read_text())
+    assert [3] == [update["seq"] for update in statement["lost"]]
+
+
+def test_a_state_of_another_shape_is_refused(tmp_path: Path) -> None:
+    """A state file that is whole, but not a server's, stops the server."""
+    with DataDirectory.open(tmp_path / "server") as directory:
+        directory.state.save({"epoch": 1, "colour": "red"})
+    with pytest.raises(StateDamaged, match="colour"):
+        opened(tmp_path)
