@@ -37,7 +37,8 @@ class Path(Generic[T]):
 def paths(function: Callable[[], T], assumptions: Sequence[Any], most: int = 20_000) -> Iterator[Path[T]]:
     """Every path of `function` on which the assumptions (terms) can hold.
 
-    Raises `TooManyPaths` when there are more than `most`, or more branches on one of them, or when Z3 cannot tell whether a branch is open.
+    Raises `TooManyPaths` when there are more than `most`, or as many branches on one of them, or when Z3 cannot tell
+    whether a branch is open.
     """
     waiting: list[list[bool]] = [[]]
     count = 0

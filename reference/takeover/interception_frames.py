@@ -105,8 +105,8 @@ def decode_answer(body: bytes) -> Answer:
     """The answer in a frame. Raises PeerError when there is none."""
     try:
         values = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise PeerError(f"an answer that is not JSON: {error}") from error
+    except (ValueError, RecursionError) as cause:
+        raise PeerError(f"an answer that is not JSON: {cause}") from cause
     match values:
         case {"done": True, "amount": int(amount)}:
             return Done(amount)

@@ -136,7 +136,7 @@ class Table:
         if not value or "\0" in value:
             self.problem(name, _shown(value), expected)
             return self._above
-        return self._above / value
+        return self._above / str(value)
 
     def words(self, name: str) -> tuple[str, ...]:
         """A command: a list of texts, the first of which is the program. One with a slash is a path, as in `path`."""

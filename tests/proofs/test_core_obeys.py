@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from takeover.core import challenging, following, leading, state
 from takeover.core.state import Turn
 from takeover.core.witness import witness_step
@@ -26,7 +27,7 @@ EVENTS = (
     "NextInQueue",
     "Copy",
 )
-MESSAGES = tuple(f"PeerSaid {kind.__name__}" for kind in wire.MESSAGES) + ("WitnessSaid",)
+MESSAGES = (*(f"PeerSaid {kind.__name__}" for kind in wire.MESSAGES), "WitnessSaid")
 
 
 @pytest.mark.parametrize("prefix", EVENTS + MESSAGES)
