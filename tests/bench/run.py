@@ -140,8 +140,8 @@ def failover() -> None:
             seen = json.loads(report.read_text())
             beyond_ms = _beyond_the_grant_ms(keep / "secondary" / "trace" / "000001.ndjson")
         print(
-            f"failover     identity {seen['enabled_ms']:6.0f} ms after the kill, {beyond_ms:6.1f} ms after the end of the "
-            f"promise (ratio {seen['enabled_ms'] / (seen['enabled_ms'] - beyond_ms):.3f}); "
+            f"failover     identity {seen['enabled_ms']:6.0f} ms after the kill, "
+            f"{beyond_ms:6.1f} ms after the end of the promise (ratio {seen['enabled_ms'] / (seen['enabled_ms'] - beyond_ms):.3f}); "
             f"client's next write {seen['failover_ms']:6.0f} ms after the kill"
         )
 

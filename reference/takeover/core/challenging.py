@@ -14,6 +14,10 @@ from takeover_spec.knowledge import Knowledge, settled
 from takeover_spec.words import Cause, Identity
 
 
+ASKS_PER_BEAT = 4
+"""How much more often than an active server a challenger asks: every wait is an outage."""
+
+
 def is_committed(know: Knowledge, now: int) -> bool:
     """Whether this server holds the lease of the epoch after its data's."""
     return know.lease_epoch == know.epoch + 1 and now < know.lease_until
@@ -45,7 +49,7 @@ def refrain(turn: Turn, clause: str, reason: str) -> None:
 def beat(turn: Turn) -> None:
     """A passive server's time to look around."""
     if turn.now >= turn.core.beat_at:
-        turn.note(beat_at=turn.now + turn.settings.beat_ns)
+        turn.note(beat_at=turn.now + turn.settings.beat_ns // ASKS_PER_BEAT)
         if turn.now >= turn.know.given_until:
             reason = why_not(turn)
             if reason:

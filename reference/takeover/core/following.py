@@ -56,6 +56,7 @@ def promise_asked(turn: Turn, epoch: int, run: int, sent: int) -> None:
         return  # it holds the lease of the next epoch: whoever asks is on the way out
     until = max(turn.know.given_until, turn.now + turn.settings.constants.promise_ns)
     turn.do(act.Promise(epoch, until))
+    turn.note(beat_at=until)  # there is nothing to look around for before
     turn.say(wire.Promised(epoch, run, sent))
 
 
