@@ -73,9 +73,17 @@ def run(arguments: argparse.Namespace) -> Exit:
         print(f"takeover verify: {error}", file=sys.stderr)
         return Exit.USAGE
     print(f"verdict: {report.verdict}")
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(report.as_data(), indent=1) + "\n", encoding="utf-8")
+    try:
+        _write(arguments.json, report)
+    except OSError as error:
+        print(f"takeover verify: {arguments.json} cannot be written: {error.strerror}", file=sys.stderr)
+        return Exit.USAGE
     return _STATUS[report.verdict]
+
+
+def _write(file: Path | None, report: Report) -> None:
+    if file is not None:
+        file.write_text(json.dumps(report.as_data(), indent=1) + "\n", encoding="utf-8")
 
 
 def _entry(id: str) -> Entry:

@@ -20,7 +20,7 @@ from takeover_spec import actions as act
 ENTRIES: tuple[Entry, ...] = (
     without(
         "ADDR-1",
-        "A server that has stepped down shows itself again under the rest of its lease, and goes back to following.",
+        "A server that has stepped down enables the identity again under its lease, and follows without disabling it.",
         breaks(
             DRAINED,
             10,

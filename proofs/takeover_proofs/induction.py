@@ -19,6 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import z3
@@ -36,7 +37,7 @@ from takeover_proofs.symbols import (
     symbolic_world,
     symbols,
 )
-from takeover_proofs.terms import ArrayTable, instances, raw
+from takeover_proofs.terms import ArrayTable, Term, instances, raw
 from takeover_proofs.transition import Forget, Step, Tick, take
 from takeover_proofs.world import NATURE, WITNESS, Nature, Side, World, initially
 from takeover_spec import actions as act
@@ -188,14 +189,23 @@ def _step_case(kind: type, rules: Rulebook, before: World, to: int | None) -> _C
         conditions, after_step = take(before, step, c)
         allowed = [holds for _, holds in rules.asked(before, step, c)]
         hypotheses += [*in_range(step.action), *conditions, *allowed]
-    places = {Place(*point) for point in _paired(seqs, versions)}
+    about_step = [part for hypothesis in hypotheses for part in _conjuncts(raw(hypothesis))]
     layers = {}
     for layer in ("lease", "queue"):
-        invariant = [
-            clause.holds(before, c, where) for clause in CLAUSES if clause.layer == layer for where in places
-        ]
-        layers[layer] = _about(layer, [*hypotheses, *invariant])
+        parts = [part for part in about_step if _speaks_of(part, layer)]
+        for seq, version in _paired(seqs, versions):
+            parts += _invariant_at(layer, before.leader, before.nature, raw(seq), raw(version))
+        layers[layer] = list({part.get_id(): part for part in parts}.values())
     return _Case(before, after_step, c, place, layers)
+
+
+@cache
+def _invariant_at(layer: str, leader: int, nature: Nature, seq: Any, version: Any) -> tuple[Any, ...]:
+    """The invariant of a layer before a step, at one place: what speaks of that layer alone."""
+    before, place = symbolic_world(leader, nature), Place(Term(seq), Term(version))  # type: ignore[arg-type]
+    c, _ = symbolic_constants()
+    held = [raw(clause.holds(before, c, place)) for clause in CLAUSES if clause.layer == layer]
+    return tuple(part for whole in held for part in _conjuncts(whole) if _speaks_of(part, layer))
 
 
 def _any_step(kind: type, to: int | None) -> Step:
@@ -219,13 +229,6 @@ def _paired(seqs: list[Any], versions: list[Any]) -> Iterator[tuple[Any, Any]]:
     """Enough pairs that each of both occurs."""
     for i in range(max(len(seqs), len(versions))):
         yield seqs[i % len(seqs)], versions[i % len(versions)]
-
-
-def _about(layer: str, hypotheses: Iterable[Any]) -> list[Any]:
-    """The parts of the hypotheses that speak of this layer alone, each once."""
-    parts = (part for hypothesis in hypotheses for part in _conjuncts(raw(hypothesis)))
-    unique = {part.get_id(): part for part in parts}.values()
-    return [part for part in unique if _speaks_of(part, layer)]
 
 
 def _conjuncts(formula: Any) -> Iterator[Any]:

@@ -21,7 +21,7 @@ import z3
 
 from takeover_spec.logic import Symbolic, implies
 
-_points: ContextVar[tuple[Any, ...]] = ContextVar("points", default=())
+_points: ContextVar[tuple[Any, ...]] = ContextVar("points")
 
 
 _branch: ContextVar[Callable[[Any], bool] | None] = ContextVar("branch", default=None)
@@ -45,6 +45,13 @@ def instances(*points: Any) -> Iterator[None]:
         yield
     finally:
         _points.reset(token)
+
+
+class UninstantiatedError(LookupError):
+    """`each` over symbolic bounds, and no point to look at: it would be true of anything."""
+
+    def __init__(self, bound: object) -> None:
+        super().__init__(f"each(…, {bound}, …) says nothing outside a block of `instances`")
 
 
 class Term(Symbolic):
@@ -99,6 +106,12 @@ class Term(Symbolic):
 
     __rmul__ = __mul__
 
+    def __floordiv__(self, other: int) -> Term:
+        """Whole numbers only, and a positive divisor: there Z3 and Python round alike."""
+        assert other > 0
+        assert z3.is_int(self.z)
+        return Term(self.z / other)
+
     def __and__(self, other: object) -> Term:
         return Term(z3.And(self.z, raw(other)))
 
@@ -120,8 +133,11 @@ class Term(Symbolic):
         return Term(z3.If(self.z, *_same_sort(raw(yes), raw(no))))
 
     def each(self, first: Any, holds: Callable[[Any], Any]) -> Any:
+        points = _points.get(())
+        if not points:
+            raise UninstantiatedError(self)
         result: Any = True
-        for point in _points.get():
+        for point in points:
             result = implies((first <= point) & (point <= self), holds(point)) & result
         return result
 
