@@ -1,6 +1,7 @@
 """`takeover verify`: prove the properties, or show what goes wrong without a clause.
 
-Without arguments it proves every obligation, finds every example and says which property rests on which assumption.
+Without arguments it proves every obligation, holds the shipped cores against the rules, finds every example and says
+which property rests on which assumption.
 With `--without` it shows what the clause is for: a run that breaks a property, or a proof that none needs it.
 
 Exit status: 0 everything is proved (or: the clause is not needed); 1 something is refuted; 2 wrong usage; 3 something
@@ -19,13 +20,22 @@ from typing import Any
 
 from takeover.cli import Exit
 from takeover_proofs import assumptions, examples, gallery, story
+from takeover_proofs.core_obeys import CoreTask, EventResult, core_tasks
 from takeover_proofs.entries import Entry
 from takeover_proofs.examples import EXAMPLES
 from takeover_proofs.gallery import GALLERY
 from takeover_proofs.induction import PROVED, REFUTED, TIMEOUT_MS, UNDECIDED, Result
 from takeover_proofs.properties import property_named
-from takeover_proofs.proving import Task, prove_in_parallel, tasks_for
-from takeover_proofs.report import ExampleResult, Report, Without, example_line, obligation_line, summary
+from takeover_proofs.proving import Task, in_parallel, prove_in_parallel, tasks_for
+from takeover_proofs.report import (
+    ExampleResult,
+    Report,
+    Without,
+    core_line,
+    example_line,
+    obligation_line,
+    summary,
+)
 from takeover_proofs.runs import Run, replay
 from takeover_proofs.selection import PROPERTIES, Selection, UnknownId, select
 
@@ -35,7 +45,7 @@ _STATUS = {PROVED: Exit.HOLDS, REFUTED: Exit.VIOLATED, UNDECIDED: Exit.UNDECIDED
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     names = ", ".join(prop.name for prop in PROPERTIES)
-    parser.add_argument("ids", nargs="*", metavar="ID", help=f"a property ({names}), or STEP/CLAUSE")
+    parser.add_argument("ids", nargs="*", metavar="ID", help=f"a property ({names}), STEP/CLAUSE, or `core`")
     parser.add_argument(
         "--without",
         metavar="CLAUSE",
@@ -102,14 +112,15 @@ def verify(selection: Selection, timeout_ms: int) -> Report:
     for result in _proved(tasks_for(selection.obligations, timeout_ms=timeout_ms)):
         print(obligation_line(result))
         results.append(result)
+    core = list(_core()) if selection.core else []
     if not selection.properties:  # single obligations prove no property
-        _print_all("", *summary(results, time.perf_counter() - begun))
-        return Report(tuple(results))
+        _print_all("", *summary(results, core, time.perf_counter() - begun))
+        return Report(tuple(results), tuple(core))
     print()
     found = [_example(id, timeout_ms) for id in EXAMPLES]
     rows = _assumptions(selection, timeout_ms)
-    _print_all("", *assumptions.lines(rows), "", *summary(results, time.perf_counter() - begun))
-    return Report(tuple(results), tuple(found), rows)
+    _print_all("", *assumptions.lines(rows), "", *summary(results, core, time.perf_counter() - begun))
+    return Report(tuple(results), tuple(core), tuple(found), rows)
 
 
 def _proved(tasks: list[Task]) -> Iterator[Result]:
@@ -120,6 +131,19 @@ def _proved(tasks: list[Task]) -> Iterator[Result]:
         yield from results
         done += len(results)
         _bar(f"[{'#' * (40 * done // total):<40}] {done} of {total}")
+    _bar("")
+
+
+def _core() -> Iterator[EventResult]:
+    """The proof that the shipped cores obey the rules, for every event on every path."""
+    tasks = core_tasks()
+    print()
+    for done, (_, results) in enumerate(in_parallel(tasks, CoreTask.done), 1):
+        _bar("")
+        for result in results:
+            print(core_line(result))
+            yield result
+        _bar(f"[{'#' * (40 * done // len(tasks)):<40}] {done} of {len(tasks)} events")
     _bar("")
 
 
@@ -164,7 +188,7 @@ def without(entry: Entry, timeout_ms: int) -> Report:
 def _unneeded(entry: Entry, timeout_ms: int) -> Report:
     begun = time.perf_counter()
     results = list(_proved(tasks_for(select([]).obligations, entry.rules, timeout_ms=timeout_ms)))
-    _print_all(*summary(results, time.perf_counter() - begun))
+    _print_all(*summary(results, [], time.perf_counter() - begun))
     proved = all(result.verdict == PROVED for result in results)
     if proved:
         print(f"Not needed for any property proved here: all of this is proved without {entry.id}.")

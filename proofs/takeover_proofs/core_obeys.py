@@ -36,6 +36,27 @@ WitnessStepFunction = Callable[[Witness, Identity, wire.Message, int], tuple[Wit
 
 
 @dataclass(frozen=True, slots=True)
+class CoreTask:
+    """The proof for one kind of event, at a server or at the witness."""
+
+    event: str
+
+    def done(self) -> list[EventResult]:
+        """Prove it."""
+        return [
+            *prove_core(wanted=lambda event: event == self.event),
+            *prove_witness(wanted=lambda event: event == self.event),
+        ]
+
+
+def core_tasks() -> list[CoreTask]:
+    """The whole proof that the cores obey the rules."""
+    server = ["Begin", *(name for name, _, _ in _events())]
+    witness = ["Witness Begin", *(f"Witness {kind.__name__}" for kind in wire.MESSAGES)]
+    return [CoreTask(event) for event in server + witness]
+
+
+@dataclass(frozen=True, slots=True)
 class EventResult:
     """How the core came out for one kind of event."""
 

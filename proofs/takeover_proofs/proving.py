@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from typing import TypeVar
 
 from takeover_proofs.induction import TIMEOUT_MS, Obligation, Result, prove
 from takeover_proofs.rulebook import EVERY_RULE, Rulebook
@@ -48,12 +49,21 @@ def tasks_for(
     return [Task(step, frozenset(ids), rules, nature, timeout_ms) for step, ids in by_step.items()]
 
 
-def prove_in_parallel(tasks: Iterable[Task], workers: int = WORKERS) -> Iterator[tuple[Task, list[Result]]]:
-    """Each task with its results, in order, as they come."""
+W = TypeVar("W")
+R = TypeVar("R")
+
+
+def in_parallel(tasks: Iterable[W], do: Callable[[W], R], workers: int = WORKERS) -> Iterator[tuple[W, R]]:
+    """Each task with what `do` makes of it, in order, as they come."""
     tasks = list(tasks)
     # a fresh process: a solver's state does not survive being forked while in use
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         try:
-            yield from zip(tasks, pool.map(Task.done, tasks), strict=True)
+            yield from zip(tasks, pool.map(do, tasks), strict=True)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def prove_in_parallel(tasks: Iterable[Task]) -> Iterator[tuple[Task, list[Result]]]:
+    """Each task with its results, in order, as they come."""
+    return in_parallel(tasks, Task.done)

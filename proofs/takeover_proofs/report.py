@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from takeover_proofs.core_obeys import EventResult
 from takeover_proofs.induction import PROVED, REFUTED, UNDECIDED, Result
 
 
@@ -43,6 +44,7 @@ class Report:
     """Everything that was found out."""
 
     results: tuple[Result, ...] = ()
+    core: tuple[EventResult, ...] = ()
     examples: tuple[ExampleResult, ...] = ()
     assumptions: dict[str, dict[str, str]] = field(default_factory=dict)
     without: Without | None = None
@@ -55,6 +57,7 @@ class Report:
         if self.without is not None:
             return {True: REFUTED, False: PROVED, None: UNDECIDED}[self.without.needed]
         found = {result.verdict for result in self.results}
+        found |= {result.verdict for result in self.core}
         found |= {PROVED if e.verdict == "found" else UNDECIDED for e in self.examples}
         found |= {UNDECIDED for row in self.assumptions.values() if UNDECIDED in row.values()}
         return next((v for v in (REFUTED, UNDECIDED, PROVED) if v in found), UNDECIDED)
@@ -64,6 +67,7 @@ class Report:
         return {
             "verdict": self.verdict,
             "obligations": [_obligation(result) for result in self.results],
+            "core": [_plain(result) | {"seconds": round(result.seconds, 3)} for result in self.core],
             "examples": [_plain(example) for example in self.examples],
             "assumptions": self.assumptions,
             "without": None if self.without is None else _plain(self.without),
@@ -90,14 +94,26 @@ def obligation_line(result: Result) -> str:
     return f"{obligation.step:<18} {obligation.clause.id:<40} {result.verdict:<9} {result.seconds:6.2f} s"
 
 
+def core_line(result: EventResult) -> str:
+    """One line: the core's event, on how many paths it was held against the rules, the verdict, the seconds."""
+    what = f"the core obeys the rules: {result.paths} paths, {result.actions} actions"
+    line = f"{result.event:<28} {what:<54} {result.verdict:<9} {result.seconds:6.2f} s"
+    return f"{line}\n  {result.problem}" if result.problem else line
+
+
 def example_line(example: ExampleResult) -> str:
     """One line: the example, whether it was found, its length, the seconds, what it shows."""
     found = f"{example.verdict} in {example.steps} steps" if example.steps else example.verdict
     return f"{example.id:<40} {found:<18} {example.seconds:6.2f} s  {example.text}"
 
 
-def summary(results: Sequence[Result], seconds: float) -> Iterator[str]:
+def summary(results: Sequence[Result], core: Sequence[EventResult], seconds: float) -> Iterator[str]:
     """How many came out how, and which did not come out."""
-    counts = {verdict: sum(r.verdict == verdict for r in results) for verdict in (PROVED, REFUTED, UNDECIDED)}
+    if core:
+        paths, actions = sum(r.paths for r in core), sum(r.actions for r in core)
+        yield f"the shipped cores: {len(core)} events, {paths} paths, {actions} actions held against the rules"
+    found = [r.verdict for r in results] + [r.verdict for r in core]
+    counts = {verdict: found.count(verdict) for verdict in (PROVED, REFUTED, UNDECIDED)}
     yield ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n) + f" in {seconds:.1f} s"
     yield from (f"  {r.verdict}: {r.obligation.id}" for r in results if r.verdict != PROVED)
+    yield from (f"  {r.verdict}: {r.event}" for r in core if r.verdict != PROVED)

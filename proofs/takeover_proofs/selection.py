@@ -12,6 +12,10 @@ from takeover_proofs.invariant import CLAUSES, Clause
 PROPERTIES: tuple[Clause, ...] = tuple(clause for clause in CLAUSES if clause.is_property)
 
 
+CORE = "core"
+"""The id of the proof that the shipped cores obey the rules."""
+
+
 class UnknownId(CallerError):
     """Nothing has this id. Says which ids there are."""
 
@@ -28,6 +32,8 @@ class Selection:
     obligations: tuple[Obligation, ...]
     properties: tuple[Clause, ...]
     """The properties that are proved if all of these are: those whose layer is selected as a whole."""
+    core: bool
+    """Whether the shipped cores are to be held against the rules."""
 
 
 def select(ids: Sequence[str]) -> Selection:
@@ -39,9 +45,11 @@ def select(ids: Sequence[str]) -> Selection:
     named = {prop.name: prop for prop in PROPERTIES}
     single = {obligation.id for obligation in every}
     for id in ids:
-        if id not in named and id not in single:
-            raise UnknownId(id, [*named, "and single obligations as STEP/CLAUSE, such as Tick/one-holder"])
+        if id not in named and id not in single and id != CORE:
+            raise UnknownId(
+                id, [*named, CORE, "and single obligations as STEP/CLAUSE, such as Tick/one-holder"]
+            )
     properties = tuple(prop for prop in PROPERTIES if prop.name in ids) if ids else PROPERTIES
     layers = {prop.layer for prop in properties}
     chosen = tuple(o for o in every if o.clause.layer in layers or o.id in ids)
-    return Selection(chosen, properties)
+    return Selection(chosen, properties, not ids or CORE in ids)

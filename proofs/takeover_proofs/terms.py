@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 import z3
 
@@ -110,7 +110,7 @@ class Term(Symbolic):
         """Whole numbers only, and a positive divisor: there Z3 and Python round alike."""
         assert other > 0
         assert z3.is_int(self.z)
-        return Term(self.z / other)
+        return Term(cast(Any, self.z) / other)
 
     def __and__(self, other: object) -> Term:
         return Term(z3.And(self.z, raw(other)))
