@@ -30,7 +30,7 @@ from takeover.journal_frames import (
     encode_record,
 )
 from takeover.journal_recovery import Recovered, recover
-from takeover.journal_segment import Segment, create_segment, scan_segment
+from takeover.journal_segment import Segment, create_segment, remove_segment, scan_segment
 from takeover.storage_trust import StorageTrust
 
 SEGMENT_BYTES = 16 << 20
@@ -268,8 +268,7 @@ class Journal:
             self._save_bounds(bounds)
         except DiskFull:
             with self._trust.at_stake("a new segment could not be undone"):
-                self._disk.close(handle, label="journal.segment.close")
-                self._disk.unlink(segment.path, label="journal.segment.undo")
+                remove_segment(self._disk, segment.path, handle)
             raise
         former, self._handle = self._handle, handle
         self._segments.append(segment)

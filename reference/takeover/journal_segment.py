@@ -73,12 +73,18 @@ def create_segment(disk: Disk, directory: Path, generation: int, first_index: in
     try:
         disk.write(handle, 0, encode_header(header), label="journal.segment.header")
     except DiskFull:
-        disk.close(handle, label="journal.segment.close")
-        disk.unlink(path, label="journal.segment.unlink")
+        remove_segment(disk, path, handle)
         raise
     disk.sync(handle, label="journal.segment.sync")
     disk.sync_directory(directory, label="journal.segment.sync_directory")
     return Segment(path, header, HEADER_BYTES), handle
+
+
+def remove_segment(disk: Disk, path: Path, handle: Handle) -> None:
+    """Undo a birth, durably: its predecessor goes on, and a power cut must not bring it back behind that."""
+    disk.close(handle, label="journal.segment.undo.close")
+    disk.unlink(path, label="journal.segment.undo.unlink")
+    disk.sync_directory(path.parent, label="journal.segment.undo.sync_directory")
 
 
 def read_segment(disk: Disk, name: SegmentName) -> Segment | None:

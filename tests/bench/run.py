@@ -141,9 +141,14 @@ def failover() -> None:
             beyond_ms = _beyond_the_grant_ms(keep / "secondary" / "trace" / "000001.ndjson")
         print(
             f"failover     identity {seen['enabled_ms']:6.0f} ms after the kill, "
-            f"{beyond_ms:6.1f} ms after the end of the promise (ratio {seen['enabled_ms'] / (seen['enabled_ms'] - beyond_ms):.3f}); "
+            f"{beyond_ms:6.1f} ms after the end of the promise (ratio {_ratio(seen['enabled_ms'], beyond_ms):.3f}); "
             f"client's next write {seen['failover_ms']:6.0f} ms after the kill"
         )
+
+
+def _ratio(whole: float, beyond: float) -> float:
+    """The whole time to the part that the protocol asks for."""
+    return whole / (whole - beyond)
 
 
 def _beyond_the_grant_ms(trace: Path) -> float:

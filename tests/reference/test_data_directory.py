@@ -8,6 +8,7 @@ import pytest
 
 from takeover.data_directory import DataDirectory
 from takeover.errors import CallerError, DirectoryHeld
+from takeover.journal import Journal
 from takeover_models.disk import CutDisk, PowerCut
 
 HOLDER = """
@@ -94,3 +95,19 @@ def test_what_is_saved_in_it_survives_a_power_cut(tmp_path: Path) -> None:
                 disk.cut(seed)
             with DataDirectory.open(above / "node", disk=disk) as directory:
                 assert {"epoch": 1} == directory.state.load()
+
+
+def test_a_queue_in_it_survives_a_power_cut(tmp_path: Path) -> None:
+    """The names of the parts are durable as soon as the directory is open."""
+    for seed in range(10):
+        above = tmp_path / str(seed)
+        above.mkdir()
+        disk = CutDisk(above)
+        with DataDirectory.open(above / "node", disk=disk) as directory:
+            journal = Journal.open(directory.unsafe, disk=disk)
+            journal.append(b"update")
+            journal.sync()
+            disk.cut(seed)
+        journal = Journal.open(above / "node" / "unsafe", disk=disk)
+        assert (0, b"update") == journal.cursor(0).next()
+        disk.kill()

@@ -2,12 +2,15 @@
 
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from takeover import journal_frames
+from takeover.disk import OsDisk
 from takeover.errors import DiskFull, StorageRefused
 from takeover.journal import Journal
 from takeover.journal_bounds import Bounds, BoundsFile, create_bounds
@@ -112,6 +115,38 @@ def test_cut_at_every_call_of_a_recovery(tmp_path: Path) -> None:
             raise AssertionError("opening takes more calls than were cut")
 
 
+WRITER = """
+import sys
+from pathlib import Path
+from takeover.disk import OsDisk
+from takeover.journal import Journal
+journal = Journal.open(Path(sys.argv[1]), disk=OsDisk(), segment_bytes=2000)
+while True:
+    journal.append(b"%d" % journal.next_index)
+    if journal.next_index % 20 == 0:
+        journal.sync()
+        print(journal.durable_index, flush=True)
+"""
+
+
+def test_a_real_process_is_really_killed(tmp_path: Path) -> None:
+    """Everything that it had reported durable is there, and everything that is there was appended."""
+    first = 0
+    for reports in (1, 7, 30):
+        command = [sys.executable, "-c", WRITER, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            durable = max(int(writer.stdout.readline()) for _ in range(reports))
+            writer.kill()
+        journal = Journal.open(tmp_path, disk=OsDisk(), segment_bytes=2000)
+        found = read(journal)
+        assert tuple(b"%d" % index for index in range(first, found.next)) == found.entries
+        assert durable <= found.next
+        first = durable // 2
+        journal.drop_before(first)
+        journal.close()
+
+
 def test_every_byte_of_the_tail_may_be_the_last(tmp_path: Path) -> None:
     """A torn tail counts as never written: whole entries before the tear are kept, the torn one is not."""
     payloads = [b"one", b"", b"three" * 9, b"\xf0REC\xf0MRK", b"five"]
@@ -161,6 +196,30 @@ def test_a_full_disk_leaves_the_journal_as_it_was(tmp_path: Path) -> None:
                 journal.sync()
                 disk.cut(0)
                 assert (*expected.entries, b"room again") == reopened(directory, disk).entries
+
+
+def test_a_segment_that_found_no_room_stays_away(tmp_path: Path) -> None:
+    """The former one is written to again, so a power cut must not bring the undone one back behind it."""
+    for write in (1, 2):  # its header, its entry in the bounds
+        for call in range(1, 12):
+            for seed in range(6):
+                directory = fresh(tmp_path, "cut")
+                disk = CutDisk(directory)
+                journal = open_small(directory, disk)
+                journal.append(b"x" * 100)
+                journal.append(b"")
+                disk.full_at(write)
+                with pytest.raises(DiskFull):
+                    journal.append(b"too long for what is left")
+                disk.crash_at(call)
+                after = Belief(0, (b"x" * 100, b"", b"", b"y" * 150), 2)  # the attempt synced what was there
+                try:
+                    journal.append(b"")
+                    journal.append(b"y" * 150)
+                except PowerCut:
+                    pass
+                disk.cut(seed)
+                assert after.allows(reopened(directory, disk)), (write, call, seed)
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:

@@ -132,6 +132,31 @@ def test_damage_names_the_place(tmp_path: Path, damage: Callable[[Path], object]
     assert before == snapshot(tmp_path)
 
 
+def test_a_durable_entry_that_was_taken_out_is_missed(tmp_path: Path) -> None:
+    """A mark says how many entries there were in front of it."""
+    journal = Journal.open(tmp_path, disk=OsDisk())
+    journal.append(b"entry")
+    journal.append(b"entry")
+    journal.close()
+    whole = segments(tmp_path)[0].read_bytes()
+    segments(tmp_path)[0].write_bytes(whole[: 36 + 25] + whole[36 + 50 :])
+    with pytest.raises(
+        JournalDamaged, match="at byte 61: entries before 2 were durable, entry 1 is not here"
+    ):
+        Journal.open(tmp_path, disk=OsDisk())
+
+
+def test_an_entry_in_another_ones_place_is_damage(tmp_path: Path) -> None:
+    """A whole entry with a wrong index was not torn there by any power cut."""
+    journal = Journal.open(tmp_path, disk=OsDisk())
+    journal.append(b"entry")
+    journal.append(b"entry")
+    whole = segments(tmp_path)[0].read_bytes()
+    segments(tmp_path)[0].write_bytes(whole[:36] + whole[36 + 25 :])
+    with pytest.raises(JournalDamaged, match="at byte 36: entry 1 stands where entry 0 belongs"):
+        Journal.open(tmp_path, disk=OsDisk())
+
+
 def test_a_tail_that_ends_before_the_low_water_mark_is_damage(tmp_path: Path) -> None:
     """What was dropped had been durable, so an end in front of it is not a torn tail."""
     journal = Journal.open(tmp_path, disk=OsDisk())

@@ -8,7 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from takeover import journal_frames
 from takeover.disk import Handle
-from takeover.errors import DiskFault, JournalDamaged
+from takeover.errors import JournalDamaged
 from takeover_models.disk import CutDisk
 from takeover_models.journal_machine import JournalMachine
 
@@ -55,16 +55,16 @@ class NeverSyncsNames(CutDisk):
 def test_the_machine_catches_a_journal_that_skips_a_call(disk_class: type[CutDisk]) -> None:
     """Without an fsync, without cutting off a torn tail, without syncing names, the machine fails."""
     machine = type("Broken", (JournalMachine,), {"disk_class": disk_class})
-    with pytest.raises((AssertionError, JournalDamaged, DiskFault, KeyError, BaseExceptionGroup)):
+    with pytest.raises((AssertionError, JournalDamaged)):
         run_state_machine_as_test(
-            machine, settings=settings(SETTINGS, max_examples=400, phases=[Phase.generate])
+            machine, settings=settings(SETTINGS, max_examples=2000, phases=[Phase.generate])
         )
 
 
 def test_the_machine_catches_a_journal_that_skips_the_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the checksum of an entry, torn ones come back as if they had been written."""
     monkeypatch.setattr(journal_frames, "crc32", lambda content, start=0: 0)
-    with pytest.raises((AssertionError, JournalDamaged, BaseExceptionGroup)):
+    with pytest.raises((AssertionError, JournalDamaged)):
         run_state_machine_as_test(
-            JournalMachine, settings=settings(SETTINGS, max_examples=400, phases=[Phase.generate])
+            JournalMachine, settings=settings(SETTINGS, max_examples=2000, phases=[Phase.generate])
         )

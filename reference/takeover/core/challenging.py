@@ -13,7 +13,6 @@ from takeover_spec import wire
 from takeover_spec.knowledge import Knowledge, settled
 from takeover_spec.words import Cause, Identity
 
-
 ASKS_PER_BEAT = 4
 """How much more often than an active server a challenger asks: every wait is an outage."""
 
