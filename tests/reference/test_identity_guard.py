@@ -40,6 +40,13 @@ guard.wait()
 """
 
 
+def ready(descriptor: int) -> list[tuple[int, int]]:
+    """Wait for a process to end; whether it did within ten seconds."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return poll.poll(10_000)
+
+
 def fresh_endpoint() -> Endpoint:
     """An address of the loopback network that belongs to this process alone."""
     pid = os.getpid()
@@ -126,7 +133,7 @@ def wait_for_end(pid: int) -> int:
     """Wait for the end of a process without a polling interval; when it was seen. Its sockets are closed by then."""
     process = os.pidfd_open(pid)
     try:
-        assert [process] == select.select([process], [], [], 10)[0]
+        assert [(process, select.POLLIN)] == ready(process)
         return boottime_ns()
     finally:
         os.close(process)
