@@ -392,6 +392,7 @@ class Node:
                 self.store.discard(kept, last)
             case act.TakeRole(epoch, _):
                 self.store.take_role(epoch)
+                self.start_task(asyncio.to_thread(self.store.sync_data))
                 self.last_refrain = None
             case act.Enable(until):
                 await self._enable(until)

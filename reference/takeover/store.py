@@ -126,7 +126,9 @@ class Store:
     # --- the actions ----------------------------------------------------------------------------
 
     def start(self) -> None:
-        """`Start`: passive, whatever it was (ROLE-1)."""
+        """`Start`: passive, whatever it was (ROLE-1). What a killed process had applied is made durable first."""
+        if self.follows and self.applied > self.state.checkpoint:
+            self.checkpoint()
         self._save(active=False, returned=self.state.returned or self.state.active, boot_id=_boot_id())
 
     def see(self, epoch: int) -> None:
@@ -170,11 +172,12 @@ class Store:
 
     def checkpoint(self) -> None:
         """Sync the data, and let the safe queue go of what it has."""
+        applied = self.applied
         sync_tree(self.data)
+        self._save(checkpoint=applied)
         self._window.clear()
-        self._save(checkpoint=self.applied)
         if self.safe:
-            self.safe.drop_through(self.applied)
+            self.safe.drop_through(applied)
 
     def discard(self, kept: int, last: int) -> None:
         """`Discard`: the rest of the safe queue is gone, and the loss statement says which updates that was."""
@@ -234,6 +237,7 @@ class Store:
         self.unsafe.close()
         self._write_loss(self.directory.unsafe / str(epoch) / "loss.json", kept, last, lost)
         os.replace(self.directory.unsafe / str(epoch), self.directory.aside / str(epoch))
+        self._sync_names(self.directory.aside, self.directory.unsafe)
         self.unsafe = None
         self._save(unsafe=False)
 
@@ -249,6 +253,7 @@ class Store:
         self._close_safe()
         shutil.rmtree(self.directory.safe / str(epoch), ignore_errors=True)
         os.replace(copy, self.directory.data / str(self.state.copy + 1))
+        self._sync_names(self.directory.data)
         self.applied = upto
         os.pwrite(self._counter, _APPLIED.pack(epoch, upto), 0)
         self._save(
@@ -304,8 +309,19 @@ class Store:
                 return max(int(applied), s.checkpoint)
         return s.checkpoint
 
+    def sync_data(self) -> None:
+        """Make the data durable as it is."""
+        sync_tree(self.data)
+
     def _queue(self, parent: Path, epoch: int, first: int) -> Queue:
-        return Queue.open(parent / str(epoch), epoch, first, disk=self.directory.disk)
+        queue = Queue.open(parent / str(epoch), epoch, first, disk=self.directory.disk)
+        self._sync_names(parent / str(epoch), parent)
+        return queue
+
+    def _sync_names(self, *directories: Path) -> None:
+        """Make the names in these directories durable."""
+        for path in directories:
+            self.directory.disk.sync_directory(path, label="store.names")
 
     def _open_safe(self) -> None:
         self.safe = self._queue(self.directory.safe, self.state.epoch, self.state.begun + 1)
@@ -353,6 +369,7 @@ class Store:
             json.dump(statement, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
+        self._sync_names(path.parent)
 
 
 def _boot_id() -> str:
