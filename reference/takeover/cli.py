@@ -55,6 +55,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("witness", "takeover.witness_command", "run the witness of a pair"),
     Command("status", "takeover.status_command", "what the node on this machine says of itself"),
     Command("check-trace", "takeover.check_trace_command", "do these traces obey the rules?"),
+    Command("simulate", "takeover_models.command", "seeded random campaigns of a virtual pair"),
 )
 
 

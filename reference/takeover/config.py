@@ -126,7 +126,7 @@ def load_node(path: Path) -> NodeConfig:
         channel=_channel(top.table("channel"), identity),
         witness=witness.endpoint("address"),
         public_identity=_public_identity(top.table("public_identity")),
-        unsafe_bytes_max=queue.number("unsafe_bytes_max", 1 << 20, 1 << 50, "bytes", 256 << 20),
+        unsafe_bytes_max=queue.number("unsafe_bytes_max", 64 << 20, 1 << 50, "bytes", 256 << 20),
         applications=_applications(top, directory),
         log_level=level,
         log_file=log_file,

@@ -28,6 +28,12 @@ log = logging.getLogger("takeover.links")
 REDIAL_S = 0.1
 """How long after a failure a link is dialled again, in seconds."""
 
+COPY_RETRY_S = 5.0
+"""How long after a copy could not be taken another is tried, in seconds."""
+
+STORE_RETRY_S = 1.0
+"""How long after an update could not be stored it is asked for again, in seconds."""
+
 INBOX_MAX = 2_000
 """How many events may wait for the core before a link stops reading."""
 
@@ -192,10 +198,12 @@ class PeerLink(Link):
                     self._incoming.add(message)
             case wire.CopyEnd():
                 if self._incoming:
-                    copy, self._incoming = self._incoming, None
+                    copy, connection = self._incoming, self._connection
                     await asyncio.to_thread(copy.end, message)
-                    self._received = copy.directory
-                    self._node.tell(ev.CopyReceived(copy.epoch, copy.begun, copy.upto))
+                    if connection is self._connection:  # or else it is not the latest copy
+                        self._incoming = None
+                        self._received = copy.directory
+                        self._node.tell(ev.CopyReceived(copy.epoch, copy.begun, copy.upto))
             case _:
                 self._node.tell(ev.PeerSaid(message))
 
@@ -217,8 +225,22 @@ class PeerLink(Link):
     async def take_copy(self, upto: int) -> None:
         """Copy the data; the core holds everything that would change it meanwhile."""
         store = self._node.store
-        await asyncio.to_thread(take_copy, store.data, store.directory.path / "outgoing")
-        self._node.tell(ev.CopyTaken(upto))
+        try:
+            await asyncio.to_thread(take_copy, store.data, store.directory.path / "outgoing")
+        except OSError as error:
+            log.error("no copy can be taken for the peer: %s", error)
+            self._node.tell(ev.CopyTaken(-1))
+            await self.reconnect(COPY_RETRY_S)
+        else:
+            self._node.tell(ev.CopyTaken(upto))
+
+    async def reconnect(self, pause_s: float) -> None:
+        """Break the link after a while, so that both sides say anew where they stand."""
+        connection = self._connection
+        await asyncio.sleep(pause_s)
+        if connection is not None and connection is self._connection:
+            self._drop()
+            self._went_down()
 
     def send_copy(self, epoch: int, begun: int, upto: int) -> None:
         """Send the copy that was taken."""
@@ -235,5 +257,5 @@ class PeerLink(Link):
 
 async def _while_connected(work: object) -> None:
     """Do something over a connection; that it broke is known elsewhere."""
-    with contextlib.suppress(ConnectionError, OSError):
+    with contextlib.suppress(ConnectionError, TimeoutError):
         await work  # type: ignore[misc]  # a coroutine

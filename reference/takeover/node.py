@@ -28,7 +28,7 @@ from takeover.data_directory import DataDirectory
 from takeover.errors import CallerError, DiskFull, EnvironmentFault
 from takeover.identity import PublicIdentity
 from takeover.interception import Interception, NotAccepted, OutcomeUnknown
-from takeover.links import PeerLink, WitnessLink
+from takeover.links import STORE_RETRY_S, PeerLink, WitnessLink
 from takeover.linux import boottime_ns
 from takeover.operations import Operation, Outcome, decode
 from takeover.queues import Entry, status_of
@@ -107,6 +107,8 @@ class Node:
         self._waiting: dict[int, Offer] = {}
         self._copy_wanted = False
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._failure: BaseException | None = None
+        self._answers: list[Offer] = []  # acknowledged, and to be told once the trace says so
         hello = wire.hello(config.pair, header.party, self.trace.run, c)
         self.peer = PeerLink(self, hello)
         self.witness = WitnessLink(self, hello)
@@ -146,6 +148,8 @@ class Node:
             log.info("the server runs, passive", extra={"fields": {"trace": str(self.trace.path)}})
             while not (self.core.stopping and not self.inbox):
                 await self._wait()
+                if self._failure:
+                    raise self._failure
                 await self._round()
             await status.stop()
         finally:
@@ -206,6 +210,7 @@ class Node:
                 raise
             self.core = before  # nothing was stored: the update counts as a message that was lost
             log.error("an update from the active server cannot be stored: %s", error)
+            self.start_task(self.peer.reconnect(STORE_RETRY_S))  # it, and all after it, will be sent again
         return bool(effects)
 
     async def _settle(self) -> None:
@@ -228,14 +233,17 @@ class Node:
             for count in range(ROUND_EVENTS_MAX):
                 await self._breathe(count)
                 if not await self._handle(ev.Paused()):
-                    return
-            if self.inbox:
-                return
+                    break
+            else:
+                if not self.inbox:
+                    continue
+            self._tell_trace()
+            return
 
     async def _flush(self) -> None:
         for queue in self.store.dirty:
             await asyncio.to_thread(queue.sync)
-        self.trace.flush()
+        self._tell_trace()
 
     async def _apply(self) -> None:
         """Offer the core the updates that can be applied, one after the other."""
@@ -344,7 +352,7 @@ class Node:
             case act.Acknowledge(_, seq):
                 self._acknowledge(seq)
             case act.Trim(_, upto):
-                self.store.trim(upto)
+                self.store.trim(upto, needs_room=self._is_full())
             case act.Promise(epoch, _) | act.HearEpoch(epoch):
                 self.store.see(epoch)
             case act.HearGoodbye() | act.HearReturn():
@@ -429,8 +437,16 @@ class Node:
 
     def _acknowledge(self, seq: int) -> None:
         offer = self._waiting.pop(seq, None)
-        if offer and offer.outcome and not offer.answer.done():
-            offer.answer.set_result(offer.outcome)
+        if offer:
+            self._answers.append(offer)
+
+    def _tell_trace(self) -> None:
+        """Write the trace, and then tell the applications what it says."""
+        self.trace.flush()
+        answers, self._answers = self._answers, []
+        for offer in answers:
+            if offer.outcome and not offer.answer.done():
+                offer.answer.set_result(offer.outcome)
 
     # --- applications, and the end --------------------------------------------------------------
 
@@ -453,6 +469,8 @@ class Node:
             await self._start_applications(applications)
 
     async def _start_applications(self, applications: Applications) -> None:
+        if applications is not self._applications:
+            return  # the role was lost before this had its turn
         try:
             await applications.start_all()
         except ApplicationNotStarted as error:
@@ -471,9 +489,9 @@ class Node:
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception():
-            log.critical("a task failed, and the server stops", exc_info=task.exception())
-            self.tell(ev.Stopping())
+        if not task.cancelled() and (failure := task.exception()):
+            self._failure = failure  # no goodbye: the peer has to take over from a server that failed
+            self._woken.set()
 
     async def _close(self) -> None:
         self._forget_waiting()

@@ -58,7 +58,12 @@ class Queue:
             if journal.next_index < first:  # new: a journal begins at 0
                 journal.reset(first)
             journals.append(journal)
-        return cls(journals[0], journals[1], epoch)
+        updates, statuses = journals
+        if (
+            statuses.next_index > updates.next_index
+        ):  # a power cut kept a status and not its update; neither was synced
+            statuses.truncate_from(max(updates.next_index, statuses.first_index))
+        return cls(updates, statuses, epoch)
 
     @property
     def last_update(self) -> int:

@@ -62,7 +62,7 @@ def take_copy(data: Path, target: Path) -> None:
 
 def pieces(root: Path) -> Iterator[Operation]:
     """The operations that make an empty directory into a copy of `root`."""
-    for directory, names, files in os.walk(root):
+    for directory, names, files in os.walk(root, onerror=_unreadable):
         here = Path(directory).relative_to(root)
         for name in sorted(names):
             yield MakeDirectory(str(here / name))
@@ -73,6 +73,10 @@ def pieces(root: Path) -> Iterator[Operation]:
                 while chunk := file.read(CHUNK_BYTES):
                     yield Write(str(here / name), offset, chunk)
                     offset += len(chunk)
+
+
+def _unreadable(error: OSError) -> None:
+    raise error
 
 
 async def send_copy(connection: Connection, copy: Path, epoch: int, begun: int, upto: int) -> None:
@@ -104,9 +108,12 @@ class IncomingCopy:
             raise PeerError(
                 f"copy: piece {part.index} of {part.epoch}/{part.upto} where {self.parts} was due"
             )
-        outcome = carry_out(self.directory, decode(part.operation))
-        if not outcome.done:
-            raise PeerError(f"copy: piece {part.index} cannot be carried out: {outcome.error}")
+        operation = decode(part.operation)
+        outcome = carry_out(self.directory, operation)
+        if not outcome.done or (isinstance(operation, Write) and outcome.amount < len(operation.data)):
+            raise PeerError(
+                f"copy: piece {part.index} cannot be carried out: {outcome.error or 'short write'}"
+            )
         self.parts += 1
 
     def end(self, end: wire.CopyEnd) -> None:

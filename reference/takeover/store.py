@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import struct
+import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,13 @@ class Store:
         """Open what is there, and repair what a crash left half done. Raises `StorageDamaged`."""
         self.directory = directory
         self.state = self._load()
+        if self.state.unsafe and (directory.aside / str(self.state.epoch)).exists():
+            self._save(unsafe=False)  # a crash in the middle of `set_aside`
         self._clean()
+        if self.state.epoch >= 1 and not self.data.is_dir():
+            raise StateDamaged(
+                directory.path / "state.json", 0, f"the data is in {self.data}, and that is missing"
+            )
         self.data.mkdir(parents=True, exist_ok=True)
         self._counter = os.open(directory.path / "applied", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         self.applied = self._found_applied()
@@ -86,6 +93,8 @@ class Store:
             self.unsafe = self._queue(directory.unsafe, self.state.epoch, self.state.begun + 1)
         if self.follows:
             self._open_safe()
+            if self.state.drained:
+                self._end_drain()
 
     @property
     def follows(self) -> bool:
@@ -129,6 +138,7 @@ class Store:
         """`Start`: passive, whatever it was (ROLE-1). What a killed process had applied is made durable first."""
         if self.follows and self.applied > self.state.checkpoint:
             self.checkpoint()
+        os.pwrite(self._counter, _APPLIED.pack(self.state.epoch, self.applied), 0)
         self._save(active=False, returned=self.state.returned or self.state.active, boot_id=_boot_id())
 
     def see(self, epoch: int) -> None:
@@ -153,7 +163,7 @@ class Store:
 
     def next_to_apply(self) -> Entry | None:
         """The next update of the safe queue that has its status."""
-        return self.reader.peek() if self.reader and not self.state.drained else None
+        return self.reader.peek() if self.reader else None
 
     def apply(self, entry: Entry) -> None:
         """`Apply`; `wants_checkpoint` must have been asked."""
@@ -189,8 +199,10 @@ class Store:
             self._write_loss(
                 self.directory.path / "loss" / f"{self.state.epoch}-takeover.json", kept, last, lost
             )
-            self.safe.discard_after(kept)
         self._save(drained=True)
+        if self.safe:
+            self.safe.discard_after(kept)
+            self._close_reader()
 
     def take_role(self, epoch: int) -> None:
         """`TakeRole`: an empty unsafe queue, and the epoch."""
@@ -219,10 +231,10 @@ class Store:
         assert self.unsafe is not None
         self.unsafe.store_status(seq, outcome)
 
-    def trim(self, upto: int) -> None:
-        """`Trim`, when it is worth it."""
+    def trim(self, upto: int, *, needs_room: bool) -> None:
+        """`Trim`, when it is worth it, or when room is needed."""
         assert self.unsafe is not None
-        if upto - self._trimmed >= TRIM_UPDATES:
+        if needs_room or upto - self._trimmed >= TRIM_UPDATES:
             self.unsafe.drop_through(upto)
             self._trimmed = upto
 
@@ -243,10 +255,7 @@ class Store:
 
     def incoming(self) -> Path:
         """An empty directory beside the data, for a copy."""
-        path = self.directory.data / f"{self.state.copy + 1}.incoming"
-        shutil.rmtree(path, ignore_errors=True)
-        path.mkdir(parents=True)
-        return path
+        return Path(tempfile.mkdtemp(prefix=f"{self.state.copy + 1}.incoming.", dir=self.directory.data))
 
     def resynchronise(self, epoch: int, upto: int, copy: Path) -> None:
         """`Resynchronise`: the copy, which is synced, becomes the data, with an empty safe queue."""
@@ -325,14 +334,28 @@ class Store:
 
     def _open_safe(self) -> None:
         self.safe = self._queue(self.directory.safe, self.state.epoch, self.state.begun + 1)
-        self.reader = self.safe.reader(self.applied + 1) if not self.state.drained else None
+        self.reader = self.safe.reader(self.applied + 1)
 
-    def _close_safe(self) -> None:
+    def _end_drain(self) -> None:
+        """A drain ended before a crash: what it had applied is applied again, and the rest of the queue is gone."""
+        assert self.safe is not None
+        while (entry := self.next_to_apply()) is not None:
+            if self.wants_checkpoint(entry):
+                self.checkpoint()
+            self.apply(entry)
+        self.safe.discard_after(self.applied)
+        self._close_reader()
+
+    def _close_reader(self) -> None:
         if self.reader:
             self.reader.close()
+        self.reader = None
+
+    def _close_safe(self) -> None:
+        self._close_reader()
         if self.safe:
             self.safe.close()
-        self.reader = self.safe = None
+        self.safe = None
 
     def _clean(self) -> None:
         """Remove what the state does not speak of: what was prepared and did not happen, and what is over."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from takeover.errors import EnvironmentFault
 from takeover_spec.actions import Action
 from takeover_spec.trace import Header, action_line, header_line
 
@@ -39,7 +40,12 @@ class TraceWriter:
             data = "".join(self._pending).encode()
             self._pending.clear()
             while data:
-                data = data[os.write(self._file, data) :]
+                try:
+                    data = data[os.write(self._file, data) :]
+                except OSError as error:  # a server without its trace must not go on: nobody could judge it
+                    raise EnvironmentFault(
+                        f"{self.path}: the trace cannot be written: {error.strerror}"
+                    ) from error
 
     def close(self) -> None:
         """Write what was noted, and close the file."""

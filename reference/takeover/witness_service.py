@@ -41,20 +41,28 @@ class WitnessService:
         self._core, effects = begin_witness(config.constants, found, now)
         self._carry_out(effects, now, None)
         self._connections: set[Connection] = set()
+        self._stopped = asyncio.Event()
+        self._failure: Exception | None = None
 
-    async def serve(self, stopped: asyncio.Event) -> None:
-        """Serve until `stopped`."""
+    def stop(self) -> None:
+        """Let `serve` end."""
+        self._stopped.set()
+
+    async def serve(self) -> None:
+        """Serve until `stop`. Raises what made it impossible to go on, such as `StorageRefused`."""
         listen = self._config.listen
         server = await asyncio.start_server(self._connected, listen.host, listen.port)
         log.info(
             "the witness listens", extra={"fields": {"listen": str(listen), "trace": str(self._trace.path)}}
         )
         async with server:
-            await stopped.wait()
+            await self._stopped.wait()
             for connection in self._connections:
                 connection.close()
-        self._trace.close()
         self._directory.close()
+        if self._failure:
+            raise self._failure
+        self._trace.close()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         mine = wire.hello(self._config.pair, "witness", self._trace.run, self._config.constants)
@@ -74,9 +82,15 @@ class WitnessService:
             writer.transport.abort()
 
     def _said(self, connection: Connection, sender: Identity, message: wire.Message) -> None:
+        if self._failure:
+            return
         now = boottime_ns()
         self._core, effects = witness_step(self._core, sender, message, now)
-        self._carry_out(effects, now, connection)
+        try:
+            self._carry_out(effects, now, connection)
+        except Exception as failure:
+            self._failure = failure  # what the core believes is not on the disk: it must not speak again
+            self._stopped.set()
 
     def _carry_out(self, effects: tuple[WitnessEffect, ...], now: int, connection: Connection | None) -> None:
         for effect in effects:
@@ -113,9 +127,9 @@ class WitnessService:
 
 
 async def run_witness(config: WitnessConfig) -> None:
-    """Run a witness until SIGTERM or SIGINT."""
-    stopped = asyncio.Event()
+    """Run a witness until SIGTERM or SIGINT. Raises `TakeoverError`."""
+    service = WitnessService(config)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    await WitnessService(config).serve(stopped)
+        loop.add_signal_handler(number, service.stop)
+    await service.serve()

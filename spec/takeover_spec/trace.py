@@ -339,7 +339,8 @@ def follows(earlier: Knowledge | WitnessKnowledge, found: Knowledge | WitnessKno
     if earlier.active and earlier.unsafe and not found.unsafe:
         return "it had an unsafe queue, and does not know it any more"
     both_unsafe = earlier.unsafe and found.unsafe
-    return _lower(earlier, found, "applied", *(["logged"] if both_unsafe else [])) or _missing(earlier, found)
+    lower = _lower(earlier, found, "logged") if both_unsafe else ""
+    return lower or _unapplied(earlier, found) or _missing(earlier, found)
 
 
 def _lower(earlier: Any, found: Any, *names: str) -> str:
@@ -347,6 +348,14 @@ def _lower(earlier: Any, found: Any, *names: str) -> str:
     for name in names:
         if getattr(found, name) < getattr(earlier, name):
             return f"{name} was {getattr(earlier, name)} and is {getattr(found, name)}"
+    return ""
+
+
+def _unapplied(earlier: Knowledge, found: Knowledge) -> str:
+    """An update that was applied, and cannot be applied again: after a power cut it must still be in the safe queue."""
+    for seq in range(found.applied + 1, earlier.applied + 1):
+        if not found.stored[seq] or found.status[seq] == Status.NONE:
+            return f"applied was {earlier.applied} and is {found.applied}, and update {seq} is not in the safe queue"
     return ""
 
 

@@ -155,3 +155,68 @@ def test_a_state_of_another_shape_is_refused(tmp_path: Path) -> None:
         directory.state.save({"epoch": 1, "colour": "red"})
     with pytest.raises(StateDamaged, match="colour"):
         opened(tmp_path)
+
+
+def test_after_a_power_cut_a_drain_that_ended_is_ended_again(tmp_path: Path) -> None:
+    """The updates that the drain applied since the checkpoint are applied again, and the discarded ones stay away."""
+    store = following(tmp_path)
+    filled(store)
+    apply_next(store)
+    apply_next(store)
+    store.discard(2, 3)
+    store._save(boot_id="another boot")
+    killed(store)
+    again = opened(tmp_path)
+    assert (2, True) == (again.applied, again.found().drained)
+    assert ["a"] == [path.name for path in again.data.iterdir()]
+
+
+def test_an_old_counter_is_not_believed_after_a_power_cut(tmp_path: Path) -> None:
+    """A second start after a power cut finds what the first one found."""
+    store = following(tmp_path)
+    filled(store)
+    apply_next(store)
+    apply_next(store)
+    store._save(boot_id="another boot")
+    killed(store)
+    first = opened(tmp_path)
+    first.start()
+    killed(first)
+    assert 0 == opened(tmp_path).applied
+
+
+def test_a_status_without_its_update_counts_as_never_written(tmp_path: Path) -> None:
+    """A power cut may keep a status and lose the update before it; neither was reported as safe."""
+    store = following(tmp_path)
+    filled(store)
+    assert store.safe is not None
+    store.safe.updates.truncate_from(2)
+    killed(store)
+    found = opened(tmp_path).found()
+    assert (1, 1) == (found.newest, found.reported)
+
+
+def test_a_crash_while_setting_aside_is_finished(tmp_path: Path) -> None:
+    """The queue was moved and the state not saved: the next start knows that it was set aside."""
+    store = opened(tmp_path)
+    store.start()
+    store.discard(0, 0)
+    store.take_role(1)
+    store.log(1, encode(Create("a")))
+    before = store.state
+    store.set_aside(0, 1)
+    store.state = before
+    store._save()
+    killed(store)
+    again = opened(tmp_path)
+    assert not again.found().unsafe
+    assert (tmp_path / "server" / "aside" / "1" / "loss.json").exists()
+
+
+def test_missing_data_stops_the_server(tmp_path: Path) -> None:
+    """A data directory that is gone is not taken for an empty one."""
+    store = following(tmp_path)
+    store.data.rmdir()
+    killed(store)
+    with pytest.raises(StateDamaged, match="missing"):
+        opened(tmp_path)

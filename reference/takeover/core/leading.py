@@ -59,7 +59,8 @@ def promised(turn: Turn, epoch: int, run: int, sent: int) -> None:
     until = sent + turn.settings.promise_counted_ns  # LEASE-4
     mine = run == turn.settings.run and know.started <= sent <= turn.now
     if know.active and epoch == know.epoch and mine and until > turn.now:
-        turn.note(heard_at=turn.now)
+        if not turn.core.offered or know.logged <= know.safe_upto:
+            turn.note(heard_at=turn.now)  # while updates wait for it, only a report shows that it is well
         turn.do(act.CountPromise(epoch, sent, until))
         extend(turn)
 

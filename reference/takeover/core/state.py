@@ -50,7 +50,7 @@ class Core:
     beat_at: int
     """When grants are asked for next."""
     heard_at: int
-    """When the peer last said something that a living passive server says."""
+    """When the peer last said something that a passive server says that lives, and gets on."""
     offered: bool = False
     """The last declaration was *eligible*."""
     recorded: bool = True
