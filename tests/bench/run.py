@@ -87,6 +87,7 @@ def _drain_one(count: int) -> None:
         directory = Path(folder) / "server"
         with DataDirectory.open(directory) as held:
             held.state.save({"epoch": 1, "seen": 1})
+            (held.data / "0").mkdir()
             queue = Queue.open(held.safe / "1", 1, 1, disk=OsDisk())
             queue.store(1, encode(Create("file")))
             queue.store_status(1, Outcome(True))

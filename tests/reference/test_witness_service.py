@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+
 from takeover.channel import Connection
 from takeover.config import load_witness
 from takeover.errors import DiskFull
