@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from takeover_models.findings import RuleBroken
 from takeover_spec import actions as act
 from takeover_spec.knowledge import Knowledge, WitnessKnowledge, party_after
 from takeover_spec.trace import FOUND, Header, Line, action_line, header_line, judge
 from takeover_spec.words import Constants
-
-from takeover_models.findings import RuleBroken
 
 PAIR = "model"
 """What the pair of every virtual world is called."""

@@ -35,19 +35,35 @@ BROKEN: tuple[Broken, ...] = (
     Broken("failed-is-applied", "APPLY-3", "exact-prefix", Cores(step=data.failed_is_applied)),
     Broken("drain-cut-short", "APPLY-4", "exact-prefix", Cores(step=data.drain_cut_short)),
     Broken("drain-goes-on", "APPLY-5", "no-ghost", Cores(step=data.drain_goes_on)),
-    Broken("reported-too-early", "QUEUE-4", "nothing-acknowledged-is-lost", Cores(step=data.reported_too_early)),
+    Broken(
+        "reported-too-early", "QUEUE-4", "nothing-acknowledged-is-lost", Cores(step=data.reported_too_early)
+    ),
     Broken("unsafe-queue-replayed", "REJOIN-1", "no-ghost", Cores(step=data.unsafe_queue_replayed)),
-    Broken("acknowledged-at-once", "SYNC-1", "nothing-acknowledged-is-lost", Cores(step=data.acknowledged_at_once)),
+    Broken(
+        "acknowledged-at-once",
+        "SYNC-1",
+        "nothing-acknowledged-is-lost",
+        Cores(step=data.acknowledged_at_once),
+    ),
     Broken("seen-before-drained", "ADDR-1", "drained-before-serving", Cores(step=data.seen_before_drained)),
     Broken("held-past-the-grant", "ADDR-2", "one-holder", Cores(step=grants.held_past_the_grant)),
     Broken("promise-forgotten", "LEASE-1", "one-holder", Cores(step=grants.promise_forgotten)),
     Broken("no-lease-needed", "LEASE-1", "one-holder", Cores(step=grants.no_lease_needed)),
     Broken("no-wait-after-restart", "LEASE-2", "one-holder", Cores(begin=grants.no_wait_after_restart)),
     Broken("two-leases", "LEASE-3", "one-holder", Cores(witness_step=grants.two_leases)),
-    Broken("witness-does-not-wait", "LEASE-3", "one-holder", Cores(begin_witness=grants.witness_does_not_wait)),
-    Broken("anyone-succeeds", "LEASE-3", "nothing-acknowledged-is-lost", Cores(witness_step=grants.anyone_succeeds)),
+    Broken(
+        "witness-does-not-wait", "LEASE-3", "one-holder", Cores(begin_witness=grants.witness_does_not_wait)
+    ),
+    Broken(
+        "anyone-succeeds",
+        "LEASE-3",
+        "nothing-acknowledged-is-lost",
+        Cores(witness_step=grants.anyone_succeeds),
+    ),
     Broken("counted-from-receipt", "LEASE-4", "one-holder", Cores(step=grants.counted_from_receipt)),
-    Broken("declared-too-early", "REJOIN-2", "nothing-acknowledged-is-lost", Cores(step=data.declared_too_early)),
+    Broken(
+        "declared-too-early", "REJOIN-2", "nothing-acknowledged-is-lost", Cores(step=data.declared_too_early)
+    ),
     Broken("loss-not-stated", "LOSS-1", "exact-loss", Cores(step=data.loss_not_stated)),
 )
 """In the order of the clauses."""

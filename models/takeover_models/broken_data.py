@@ -36,7 +36,10 @@ def knowing(core: Core, **facts: Any) -> Core:
 def may_take_over(core: Core, now: int) -> bool:
     """Whether it is a passive server that lacks nothing but the end of its drain."""
     turn, know = Turn(core, now), core.know
-    leased = challenging.is_committed(know, now) and know.lease_until - now > core.settings.constants.expiry_slack_ns
+    leased = (
+        challenging.is_committed(know, now)
+        and know.lease_until - now > core.settings.constants.expiry_slack_ns
+    )
     free = not know.active and not know.drained and now >= know.given_until
     return leased and free and challenging.why_not(turn) is None
 
@@ -118,7 +121,12 @@ def acknowledged_at_once(core: Core, event: ev.Event, now: int) -> Stepped:
     turn = Turn(core, now)
     know = core.know
     seq = max(know.acknowledged, know.applied) + 1
-    if isinstance(event, ev.Paused) and know.active and not about_to_step_down(core, now) and seq <= carried_upto(know):
+    if (
+        isinstance(event, ev.Paused)
+        and know.active
+        and not about_to_step_down(core, now)
+        and seq <= carried_upto(know)
+    ):
         turn.do(act.Acknowledge(know.epoch, seq))
         return turn.core, tuple(turn.effects)
     return real_step(core, event, now)
@@ -168,5 +176,3 @@ def seen_before_drained(core: Core, event: ev.Event, now: int) -> Stepped:
     if may_take_over(core, now) and settled(core.know, core.know.applied + 1):
         turn.ask(act.Enable(core.know.lease_until - core.settings.constants.expiry_slack_ns))
     return after_turn(turn, event)
-
-

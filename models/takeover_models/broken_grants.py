@@ -11,12 +11,11 @@ from takeover.core.effects import Effect
 from takeover.core.state import Core, Settings, Turn
 from takeover.core.witness import Witness, WitnessEffect
 from takeover.core.witness import witness_step as real_witness_step
+from takeover_models.broken_data import Stepped, knowing
 from takeover_spec import actions as act
 from takeover_spec import wire
 from takeover_spec.knowledge import Knowledge, WitnessKnowledge, witness_after
 from takeover_spec.words import Constants, Identity
-
-from takeover_models.broken_data import Stepped, knowing
 
 WitnessStepped = tuple[Witness, tuple[WitnessEffect, ...]]
 

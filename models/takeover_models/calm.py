@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from takeover.core import events as ev
-
 from takeover_models import work
 from takeover_models.clocks import in_quanta
 from takeover_models.findings import Stuck
 from takeover_models.network import LINKS
-from takeover_models.server_host import ServerHost
 from takeover_models.setup import MS
 
 if TYPE_CHECKING:

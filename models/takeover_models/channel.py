@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from takeover.core.events import CopyReceived
-from takeover_spec import wire
-from takeover_spec.words import Status
-
 from takeover_models.data import Data, from_parts
 from takeover_models.images import Image
+from takeover_spec import wire
+from takeover_spec.words import Status
 
 
 @dataclass(slots=True)

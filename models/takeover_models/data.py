@@ -89,7 +89,9 @@ def from_parts(parts: Iterable[bytes]) -> Data:
     return Data({key: tuple(values) for key, values in keys}, entries)
 
 
-def _keys_after(keys: Mapping[str, tuple[int, ...]], operation: Operation) -> Mapping[str, tuple[int, ...]] | None:
+def _keys_after(
+    keys: Mapping[str, tuple[int, ...]], operation: Operation
+) -> Mapping[str, tuple[int, ...]] | None:
     """What the keys hold after an operation that is not doomed; None if it fails."""
     if operation.kind == "remove":
         if operation.key not in keys:

@@ -1,11 +1,11 @@
 """The decisions that drive a virtual world, and their text.
 
-A world does nothing by chance: a run is its setup and the list of decisions, and the same list gives the same run. Every
-decision is possible at any time; where there is nothing to decide it does nothing. So any part of a run is a run,
-which is what shrinking needs.
+A world does nothing by chance: a run is its setup and the list of decisions, and the same list gives the same run.
+Every decision is possible at any time; where there is nothing to decide it does nothing. So any part of a run is a
+run, which is what shrinking needs.
 
 A run is written in one word, to be given to `takeover simulate --replay`: the setup, a colon, and the decisions, each
-as `verb/who/number/flag` with what is at its end and empty left out: `lazy=1:calm//2000/1,crash/0,calm//3000`.
+as `verb/who/number/flag` with what is at its end and empty left out: `shell=1:calm//2000/1,crash/0,calm//3000`.
 """
 
 from __future__ import annotations
@@ -13,35 +13,57 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from takeover_models.network import LINKS
 from takeover_models.setup import Setup, parse_setup
 
-VERBS = {
-    "pass": "true time passes, in microseconds; nobody does anything",
-    "reach": "true time passes to the next of a host's edges: its waking, its address's end, its grants' ends",
-    "rate": "a host's clock runs at another rate, in parts in a million",
-    "wake": "a host is woken",
-    "deliver": "a message under way on a link arrives; flag: and stays under way",
-    "lose": "a message under way on a link is lost",
-    "delay": "what is under way on a link comes so many milliseconds later, and what is sent after it overtakes it",
-    "cut": "a link loses all that is sent",
-    "mend": "a link carries again",
-    "disconnect": "the channel breaks; flag: what is under way is lost",
-    "connect": "the channel is there again, if it can be",
-    "offer": "an application of a server wants something done; the number says what; flag: it will fail",
-    "work": "a server's shell does one thing: copy, intercept, carry out, ship, apply, looking from the number on",
-    "idle": "a server finds nothing to do",
-    "busy": "a server's shell is too busy to apply anything for so many milliseconds",
-    "sync": "a host makes what it wrote durable",
-    "interrupt": "a host's process stops after so many effects of its next list",
-    "stop": "a host's process stops",
-    "resume": "a host's stopped process goes on",
-    "crash": "a host's process dies, keeping so many unsynced writes; flag: its machine dies too",
-    "start": "a host's process starts",
-    "bye": "a server is shut down by its operator",
-    "calm": "so many milliseconds without new faults; flag: applications write all the time",
-    "heal": "everything is mended, started and resumed",
+HOSTS = ("0", "1", "w")
+SERVERS = ("0", "1")
+_NOBODY = ("",)
+
+VERBS: dict[str, tuple[tuple[str, ...], str]] = {
+    "pass": (_NOBODY, "true time passes, in microseconds; nobody does anything"),
+    "reach": (
+        HOSTS,
+        "true time passes to the next of a host's edges: its waking, its address's end, its grants' ends",
+    ),
+    "rate": (HOSTS, "a host's clock runs at another rate, in parts in a million"),
+    "wake": (SERVERS, "a host is woken"),
+    "deliver": (LINKS, "a message under way on a link arrives; flag: and stays under way"),
+    "lose": (LINKS, "a message under way on a link is lost"),
+    "delay": (
+        LINKS,
+        "what is under way on a link comes so many milliseconds later, and what is sent after it overtakes it",
+    ),
+    "slow": (LINKS, "from now on a link takes so many milliseconds longer"),
+    "cut": (LINKS, "a link loses all that is sent"),
+    "mend": (LINKS, "a link carries again"),
+    "disconnect": (_NOBODY, "the channel breaks; flag: what is under way is lost"),
+    "connect": (_NOBODY, "the channel is there again, if it can be"),
+    "offer": (
+        SERVERS,
+        "an application of a server wants something done; the number says what; flag: it will fail",
+    ),
+    "work": (
+        SERVERS,
+        "a server's shell does one thing: copy, intercept, carry out, ship, apply, looking from the number on",
+    ),
+    "idle": (SERVERS, "a server finds nothing to do"),
+    "busy": (SERVERS, "a server's shell is too busy to apply anything for so many milliseconds"),
+    "sync": (HOSTS, "a host makes what it wrote durable"),
+    "interrupt": (HOSTS, "a host's process stops after so many more effects"),
+    "stop": (HOSTS, "a host's process stops"),
+    "resume": (HOSTS, "a host's stopped process goes on"),
+    "crash": (HOSTS, "a host's process dies, keeping so many unsynced writes; flag: its machine dies too"),
+    "start": (HOSTS, "a host's process starts"),
+    "bye": (SERVERS, "a server is shut down by its operator"),
+    "calm": (_NOBODY, "so many milliseconds without new faults; flag: applications write all the time"),
+    "heal": (_NOBODY, "everything is mended, started and resumed"),
+    "recover": (
+        _NOBODY,
+        "the channel breaks, everything is mended, and after some seconds of calm the pair has to be whole",
+    ),
 }
-"""What each does. `who` is `0`, `1` or `w`, or a link such as `0w`."""
+"""By verb, whom or what it may be about, and what it does: servers 0 and 1, the witness w, a link such as `0w`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +88,8 @@ def parse_decision(text: str) -> Decision:
     verb, who, number, flag = [*text.split("/"), "", "", ""][:4]
     if verb not in VERBS:
         raise ValueError(f"{verb!r} is not one of {', '.join(VERBS)}")
+    if who not in VERBS[verb][0]:
+        raise ValueError(f"{text!r}: {verb} is about one of {', '.join(VERBS[verb][0])}, and not {who!r}")
     return Decision(verb, who, int(number or 0), flag == "1")
 
 

@@ -1,7 +1,7 @@
 """A machine of the virtual world: a clock, and one process that may be stopped, or die, between any two effects.
 
 Both kinds of process, the server's and the witness's, carry a list of effects out one by one. `interrupt` stops the
-process after so many effects of its next list; it may go on there later, or crash there. A stopped process hears
+process after so many more effects; it may go on there later, or crash there. A stopped process hears
 nothing and does nothing, while its clock runs on; so does the kernel of its machine.
 """
 
@@ -44,7 +44,7 @@ class Host:
         self.running = False
         self.stopped = False
         self.interrupt: int | None = None
-        """After how many effects the process is to stop."""
+        """After how many more effects the process is to stop."""
         self.now = 0
         """The clock as it was when the present list of effects was decided."""
         self._effects: list[Any] = []
@@ -53,11 +53,6 @@ class Host:
     def ready(self) -> bool:
         """Whether the process runs, and can be told of an event."""
         return self.running and not self.stopped and not self._effects
-
-    @property
-    def halfway(self) -> bool:
-        """Whether the process is in the middle of a list of effects."""
-        return bool(self._effects)
 
     def carry_out(self, effects: Iterable[Any]) -> None:
         """Begin a list of effects."""

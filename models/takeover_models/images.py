@@ -14,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from takeover_models.data import Data, Operation
 from takeover_spec import actions as act
 from takeover_spec.knowledge import Knowledge
 from takeover_spec.words import Queue, Status
-
-from takeover_models.data import Data, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,20 @@ class Image:
     """The last update that was ever put into this unsafe queue."""
     gone: tuple[tuple[int, int], ...] = ()
     """What takeovers of this server gave up: the operation's uid and its epoch."""
+
+    def unbroken(self) -> tuple[int, int]:
+        """The last of the unbroken runs of updates and of statuses in the safe queue."""
+        stored = status = self.know.applied
+        while stored + 1 in self.safe:
+            stored += 1
+            if status == stored - 1 and self.safe[stored].status is not Status.NONE:
+                status = stored
+        return stored, status
+
+    def last_carried_out(self) -> int:
+        """The last update of the unsafe queue that was carried out."""
+        carried = (seq for seq, queued in self.unsafe.items() if queued.status is not Status.NONE)
+        return max(carried, default=self.know.applied)
 
     def first_safe(self) -> int | None:
         """The first update of the safe queue."""
@@ -142,4 +155,6 @@ def _applied(image: Image, action: act.Apply) -> Image:
     operation = source[action.seq].operation
     data = image.data.carried_out(operation)[0] if action.changed else image.data.unchanged(operation)
     left = {seq: queued for seq, queued in source.items() if seq != action.seq}
-    return replace(image, data=data, **{"safe" if action.queue is Queue.SAFE else "unsafe": left})
+    if action.queue is Queue.SAFE:
+        return replace(image, data=data, safe=left)
+    return replace(image, data=data, unsafe=left)

@@ -34,6 +34,8 @@ class Link:
     """One direction between two parties."""
 
     up: bool = True
+    slower_ns: int = 0
+    """By how much a message takes longer here than elsewhere."""
     letters: list[Letter] = field(default_factory=list)
 
 
@@ -55,7 +57,7 @@ class Network:
             return
         frame = wire.encode(message)
         message = wire.decode(frame[wire.LENGTH_BYTES :])
-        link.letters.append(Letter(message, self.now_ns + self.latency_ns))
+        link.letters.append(Letter(message, self.now_ns + self.latency_ns + link.slower_ns))
         del link.letters[:-LETTERS_MAX]
 
     def take(self, name: str, index: int, *, keep: bool) -> wire.Message | None:

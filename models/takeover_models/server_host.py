@@ -1,10 +1,6 @@
 """A server of the virtual world: the shell around the real core, with a disk, a kernel and applications.
 
-The shell's contract is that of `takeover.core.effects`, and there are three shells (`Setup.lazy`). The eager one syncs
-after every effect. The lazy one syncs before a message is sent, before an acknowledgement, and before the public
-identity is enabled: what clients may see must not be lost either. The hasty one is made like the reference server: its
-state is saved at once, its queues are synced when a message or an acknowledgement speaks of them, and grants wait for
-nothing.
+When the shell syncs is told in `shells.py`.
 
 The kernel is the machine's: it ends the public identity at the time it was told, as late as σ allows, whatever has
 become of the process. A process that starts removes what an earlier one left. The applications write through the
@@ -14,49 +10,25 @@ process only; they end with it.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from takeover.core import effects as eff
 from takeover.core import events as ev
 from takeover.core.state import Core, remembered
-from takeover_spec import actions as act
-from takeover_spec import wire
-from takeover_spec.words import Identity, Status
-
 from takeover_models.account import found_by_a_server
 from takeover_models.channel import Assembly, Shipping
 from takeover_models.data import Data, decoded
 from takeover_models.findings import CoreFailed
 from takeover_models.host import Host, Surroundings
 from takeover_models.images import Disk, Image, Queued, performed
+from takeover_models.kernel import Kernel
+from takeover_models.shells import save_state, syncs_after, syncs_before
 from takeover_models.tallies import noticed
 from takeover_models.truth import Truth
-
-
-HASTY = 2
-"""`Setup.lazy` of the hasty shell."""
-
-_WAIT_FOR_NOTHING = (wire.AskPromise, wire.Promised, wire.Newer, wire.AskLease, wire.Goodbye)
-"""What the hasty shell sends without a sync: it speaks of grants and of the state, which is saved."""
-
-_WHOLE = (act.Discard, act.TakeRole, act.SetAside, act.Resynchronise)
-"""The hasty shell syncs everything when it does one of these: they change what the queues are of."""
-
-_STATE = (act.Start, act.Promise, act.HearEpoch, act.HearGoodbye, act.HearReturn, act.StepDown)
-"""The hasty shell saves the state when it does one of these."""
-
-
-@dataclass(slots=True)
-class Kernel:
-    """What ends the public identity."""
-
-    slack_ns: int
-    until: int | None = None
-
-    def holds(self, clock: int) -> bool:
-        """Whether the public identity is on the interface when the machine's clock shows this."""
-        return self.until is not None and clock < self.until + self.slack_ns
+from takeover_spec import actions as act
+from takeover_spec import wire
+from takeover_spec.words import Identity
 
 
 class ServerHost(Host):
@@ -123,9 +95,8 @@ class ServerHost(Host):
         found = found_by_a_server(image.know)
         self.account.begin(found)
         settings = self.around.setup.settings(self.me, self.around.runs)
-        stored, status = _unbroken(image, found.applied)
-        carried = max((seq for seq, q in image.unsafe.items() if q.status is not Status.NONE), default=found.applied)
-        self.core, effects = self.around.cores.begin(settings, remembered(found, stored, status, carried), self.now)
+        remembers = remembered(found, *image.unbroken(), image.last_carried_out())
+        self.core, effects = self.around.cores.begin(settings, remembers, self.now)
         self.carry_out(effects)
 
     def crash(self, keep: int, *, machine: bool) -> None:
@@ -198,7 +169,7 @@ class ServerHost(Host):
         before = self.image
         know = self.account.do(action, self.now)
         noticed(self.around.tally, action, before)
-        gone = self._judged(action)
+        gone = self.truth.acting(self, action)
         image = performed(before, action, self._queued(action), self._copy(action))
         self.disk.write(replace(image, know=know, gone=before.gone + gone))
         self._sync_after(action)
@@ -207,34 +178,15 @@ class ServerHost(Host):
             self.truth.changed(self, wholly=not isinstance(action, act.Apply))
 
     def _sync_before(self, message: wire.Message) -> None:
-        if self.around.setup.lazy < HASTY or not isinstance(message, _WAIT_FOR_NOTHING):
+        if syncs_before(self.around.setup.shell, message):
             self.sync()
 
     def _sync_after(self, action: act.ServerAction) -> None:
-        match self.around.setup.lazy:
-            case 0:
-                self.sync()
-            case 1 if isinstance(action, act.Acknowledge | act.Enable):
-                self.sync()
-            case 2 if isinstance(action, (act.Acknowledge, *_WHOLE)):
-                self.sync()
-            case 2 if isinstance(action, _STATE):
-                self.disk.save_state()
-            case _:
-                pass
-
-    def _judged(self, action: act.ServerAction) -> tuple[tuple[int, int], ...]:
-        """Hold the properties against an action that is about to be; what it gives up."""
-        match action:
-            case act.Discard():
-                return self.truth.discarding(self, action)
-            case act.TakeRole(epoch=epoch):
-                return self.truth.taking_role(self, epoch)
-            case act.SetAside():
-                self.truth.setting_aside(self, action)
-            case _:
-                pass
-        return ()
+        if syncs_after(self.around.setup.shell, action):
+            self.sync()
+        save_state(self.around.setup.shell, action, self.disk)
+        if isinstance(action, act.Enable):
+            self.truth.settle(self.image)  # from here on clients may see what it has, and what it has not
 
     def _outward(self, action: act.ServerAction) -> None:
         """What an action does outside the disk."""
@@ -283,13 +235,3 @@ class ServerHost(Host):
         for index, part in enumerate(parts):
             self.say(wire.CopyPart(epoch, upto, index, part))
         self.say(wire.CopyEnd(epoch, upto, len(parts)))
-
-
-def _unbroken(image: Image, applied: int) -> tuple[int, int]:
-    """The last of the unbroken runs of updates and of statuses in the safe queue."""
-    stored = status = applied
-    while stored + 1 in image.safe:
-        stored += 1
-        if status == stored - 1 and image.safe[stored].status is not Status.NONE:
-            status = stored
-    return stored, status

@@ -11,6 +11,10 @@ MS = 1_000_000
 """A millisecond, in nanoseconds."""
 
 
+DEFAULT = "default"
+"""The text of a setup that differs in nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What all runs of a world have in common. Times are in milliseconds, where the name does not say otherwise."""
@@ -27,14 +31,17 @@ class Setup:
     """How long a message takes while the world is calm, in microseconds."""
     synchronous: int = 1
     """1 for the synchronous mode, 0 for the other."""
-    lazy: int = 0
-    """When the servers' shells sync: 0 after every effect, 1 as late as their contract allows, 2 as late as the reference
-    server's shell does, whose state and queues are files apart."""
+    shell: int = 0
+    """Which shell the servers have (`shells.py`)."""
 
     def constants(self) -> Constants:
         """The pair's constants."""
         return Constants(
-            self.lease * MS, self.promise * MS, self.drift, self.slack * MS, synchronous=bool(self.synchronous)
+            self.lease * MS,
+            self.promise * MS,
+            self.drift,
+            self.slack * MS,
+            synchronous=bool(self.synchronous),
         )
 
     def settings(self, me: Identity, run: int) -> Settings:
@@ -51,21 +58,21 @@ class Setup:
         )
 
     def text(self) -> str:
-        """What differs from the defaults, as in `drift=200000.lazy=1`; `-` if nothing does."""
+        """What differs from the defaults, as in `drift=200000.shell=1`; `default` if nothing does."""
         standard = Setup()
         words = [
             f"{f.name}={getattr(self, f.name)}"
             for f in fields(self)
             if getattr(self, f.name) != getattr(standard, f.name)
         ]
-        return ".".join(words) or "-"
+        return ".".join(words) or DEFAULT
 
 
 def parse_setup(text: str) -> Setup:
     """The setup of which `text` says what differs; raises `ValueError`."""
     setup = Setup()
     names = {f.name for f in fields(Setup)}
-    for word in text.split(".") if text != "-" else []:
+    for word in text.split(".") if text != DEFAULT else []:
         name, _, value = word.partition("=")
         if name not in names:
             raise ValueError(f"{name!r} is nothing that a world is set up with")

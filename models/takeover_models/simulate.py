@@ -1,32 +1,25 @@
 """Seeded random campaigns over the virtual world.
 
-A seed chooses the setup and every decision; the same seed, cores and number of steps give the same run. A run is a
-series of spells: a stretch of calm under load, in which a pair finds together; small steps, in which messages overtake
-each other and queues fill; faults, after which much is left broken; repair. Pure chance would mostly leave both servers
-dead, and a dead pair breaks nothing; so what is broken tends to be mended, and calm is the most frequent spell.
-
-What fails is replayed from its seed, or from the decisions themselves once they have been shrunk.
+A seed chooses the setup and every decision; the same seed, cores and number of steps give the same run. What fails is
+replayed from its seed, or from the decisions themselves once they have been shrunk.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from takeover_models.cores import REAL, Cores
 from takeover_models.decisions import Decision
 from takeover_models.findings import Finding
-from takeover_models.network import LINKS
 from takeover_models.setup import Setup
+from takeover_models.shells import SOUND
+from takeover_models.spells import decisions
 from takeover_models.world import World
 
 STEPS = 150
 """How many decisions a run has, if nobody says otherwise."""
-
-_SPELLS = {"calm": 5, "small": 6, "fault": 4, "repair": 3, "exchange": 3, "squeezed": 2, "lagging": 1}
-"""The spells, and how often each comes up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +42,16 @@ def setup_of(rng: random.Random) -> Setup:
     return Setup(
         lease=rng.choice((1000, 1000, 600)),
         promise=rng.choice((700, 700, 1500)),
+        patience=rng.choice((400, 400, 2500)),
         drift=rng.choice((0, 20_000, 200_000)),
         latency=rng.choice((0, 500, 30_000)),
         synchronous=rng.choice((1, 1, 1, 0)),
-        lazy=rng.choice((0, 1, 2)),
+        shell=rng.choice(SOUND),
     )
 
 
 def run(seed: int, steps: int = STEPS, cores: Cores = REAL, *, judged: bool = True) -> Outcome:
-    """One run of at most this many decisions; it ends with the first finding.
+    """One run of this many decisions, and then one more: to recover. It ends with the first finding.
 
     `judged` says whether the rules are asked about every action; the properties always are.
     """
@@ -70,190 +64,7 @@ def run(seed: int, steps: int = STEPS, cores: Cores = REAL, *, judged: bool = Tr
             if count == steps:
                 break
             world.decide(decision)
+        world.decide(Decision("recover"))
     except Finding as error:
         finding = error
     return Outcome(seed, setup, tuple(world.decisions), finding, world.tally, world)
-
-
-def decisions(rng: random.Random, world: World) -> Iterator[Decision]:
-    """Decisions without end, chosen with an eye on the world."""
-    yield Decision("heal")
-    yield Decision("calm", number=rng.choice((1500, 2500, 4000)), flag=rng.random() < 0.8)
-    names = list(_SPELLS)
-    weights = list(_SPELLS.values())
-    while True:
-        spell = rng.choices(names, weights)[0]
-        yield from _SPELL[spell](rng, world)
-
-
-def _calm(rng: random.Random, world: World) -> Iterator[Decision]:
-    yield Decision("calm", number=rng.choice((20, 100, 300, 800, 2500)), flag=rng.random() < 0.7)
-
-
-def _repair(rng: random.Random, world: World) -> Iterator[Decision]:
-    if rng.random() < 0.6:
-        yield Decision("heal")
-    else:
-        yield Decision("start", rng.choice("01w"))
-        yield Decision("resume", rng.choice("01w"))
-        yield Decision("mend", rng.choice(LINKS))
-        yield Decision("connect")
-    yield Decision("calm", number=rng.choice((300, 1500, 3000)), flag=rng.random() < 0.7)
-
-
-def _small(rng: random.Random, world: World) -> Iterator[Decision]:
-    """Some of what an instant of calm is made of, in another order, with losses and doubles."""
-    active = _active(world) or rng.choice("01")
-    for _ in range(rng.randrange(5, 30)):
-        choice = rng.random()
-        if choice < 0.25:
-            yield Decision("offer", active, rng.randrange(9), rng.random() < 0.2)
-        elif choice < 0.5:
-            yield Decision("work", active if rng.random() < 0.7 else rng.choice("01"), rng.choice((0, 0, 1, 2, 3, 4)))
-        elif choice < 0.8:
-            yield _delivery(rng, world)
-        elif choice < 0.88:
-            yield Decision("idle", rng.choice("01"))
-        elif choice < 0.94:
-            yield Decision("pass", number=rng.choice((100, 2_000, 30_000, 200_000)))
-        elif choice < 0.97:
-            yield Decision("wake", rng.choice("01"))
-        else:
-            yield Decision("sync", rng.choice("01w"))
-
-
-def _delivery(rng: random.Random, world: World) -> Decision:
-    busy = [name for name in LINKS if world.network.links[name].letters] or list(LINKS)
-    name = rng.choice(busy)
-    index = 0 if rng.random() < 0.75 else rng.randrange(max(1, len(world.network.links[name].letters)))
-    if rng.random() < 0.05:
-        return Decision("lose", name, index)
-    return Decision("deliver", name, index, rng.random() < 0.25)
-
-
-def _fault(rng: random.Random, world: World) -> Iterator[Decision]:
-    for _ in range(rng.randrange(1, 4)):
-        yield _one_fault(rng)
-    if rng.random() < 0.4:
-        who = rng.choice("01w")
-        yield Decision("reach", who, rng.randrange(6), rng.random() < 0.3)
-        yield Decision("wake", rng.choice("01"))
-    if rng.random() < 0.6:
-        yield Decision("calm", number=rng.choice((100, 700, 1500, 3500)), flag=rng.random() < 0.5)
-
-
-def _one_fault(rng: random.Random) -> Decision:
-    who = rng.choice("0011w")
-    choice = rng.randrange(10)
-    if choice < 3:
-        return Decision("crash", who, rng.randrange(8), rng.random() < 0.4)
-    if choice < 5:
-        return Decision("cut", rng.choice(LINKS))
-    if choice < 6:
-        if rng.random() < 0.5:
-            return Decision("delay", rng.choice(LINKS), rng.choice((100, 700, 1500, 3000)))
-        return Decision("disconnect", flag=rng.random() < 0.5)
-    if choice < 7:
-        return Decision("interrupt", who, rng.randrange(6))
-    if choice < 8:
-        return Decision("stop", who)
-    if choice < 9 or rng.random() < 0.8:
-        return Decision("rate", who, rng.choice((-200_000, 0, 200_000)))
-    return Decision("bye", rng.choice("01"))
-
-
-def _exchange(rng: random.Random, world: World) -> Iterator[Decision]:
-    """The active server goes, at whatever point of its work, and comes back: the road to takeovers and rejoins."""
-    active = _active(world)
-    if active is None:
-        return
-    if rng.random() < 0.5:
-        yield from _half_shipped(rng, active)
-    if rng.random() < 0.4:
-        yield Decision("busy", str(1 - int(active)), rng.choice((300, 2000, 4000)))
-        yield Decision("calm", number=rng.choice((100, 300)), flag=True)
-    if rng.random() < 0.4:
-        yield Decision("interrupt", rng.choice("01"), rng.randrange(9))
-        yield Decision("calm", number=rng.choice((1, 200)), flag=True)
-    away = Decision("crash", active, rng.randrange(8), rng.random() < 0.5)
-    yield rng.choice((away, away, Decision("stop", active), Decision("cut", f"{active}w")))
-    yield Decision("calm", number=rng.choice((500, 1500, 4000)), flag=rng.random() < 0.5)
-    yield Decision("heal")
-    yield Decision("calm", number=rng.choice((500, 2500)), flag=rng.random() < 0.7)
-
-
-def _half_shipped(rng: random.Random, active: str) -> Iterator[Decision]:
-    """Some updates on their way, some without their statuses; what has not arrived may get lost, or arrive late."""
-    passive = str(1 - int(active))
-    for _ in range(rng.randrange(1, 5)):
-        yield Decision("offer", active, rng.randrange(9), rng.random() < 0.2)
-        yield Decision("work", active, 1)
-        if rng.random() < 0.5:
-            yield Decision("work", active, 3)
-        yield Decision("work", active, 2)
-        if rng.random() < 0.7:
-            yield Decision("work", active, 3)
-    for _ in range(rng.randrange(8)):
-        yield Decision("deliver", active + passive, flag=rng.random() < 0.3)
-    fate = rng.random()
-    if fate < 0.4:
-        yield Decision("disconnect", flag=True)
-    elif fate < 0.8:
-        yield Decision("delay", active + passive, rng.choice((100, 1500, 3000, 6000)))
-
-
-def _squeezed(rng: random.Random, world: World) -> Iterator[Decision]:
-    """The active server is left with one of its two grants, whose giver forgets it; the other one wants the role."""
-    active = _active(world)
-    if active is None:
-        return
-    passive = str(1 - int(active))
-    kept, giver = rng.choice((("promise", passive), ("lease", "w")))
-    for name in (f"{active}w", f"w{active}") if kept == "promise" else (active + passive, passive + active):
-        if rng.random() < 0.8:
-            yield Decision("cut", name)
-    if rng.random() < 0.3:
-        yield Decision("rate", rng.choice("01w"), rng.choice((-200_000, 200_000)))
-    yield Decision("calm", number=rng.choice((400, 1200, 1800)), flag=rng.random() < 0.3)
-    if rng.random() < 0.3:
-        yield Decision("delay", giver + active, rng.choice((60, 200, 500)))
-    if rng.random() < 0.5:
-        yield Decision("crash", giver, rng.randrange(8), rng.random() < 0.5)
-        yield Decision("start", giver)
-    if rng.random() < 0.6:
-        yield Decision("calm", number=rng.choice((5, 50, 200)))
-        yield Decision("cut", giver + active)
-        yield Decision("cut", active + giver)
-    yield Decision("calm", number=rng.choice((100, 700, 1500)), flag=rng.random() < 0.3)
-    if rng.random() < 0.7:
-        yield Decision("heal")
-
-
-def _lagging(rng: random.Random, world: World) -> Iterator[Decision]:
-    """The passive server falls behind, and the active one goes while it catches up."""
-    active = _active(world)
-    if active is None:
-        return
-    name = active + str(1 - int(active))
-    yield Decision("cut", name)
-    yield Decision("calm", number=rng.choice((600, 1000)), flag=True)
-    yield Decision("disconnect", flag=True)
-    yield Decision("mend", name)
-    if rng.random() < 0.5:
-        yield Decision("connect")
-        yield Decision("work", active)
-        yield Decision("deliver", name[::-1])
-        yield Decision("delay", name, rng.choice((5, 100, 3000)))
-    yield Decision("calm", number=rng.choice((1, 5, 30, 100)))
-    yield Decision("crash", active, rng.randrange(8), rng.random() < 0.5)
-    yield Decision("disconnect", flag=rng.random() < 0.7)
-    yield Decision("calm", number=rng.choice((1500, 3000)))
-    yield Decision("heal")
-
-
-def _active(world: World) -> str | None:
-    return next((str(server.index) for server in world.servers if server.leads), None)
-
-
-_SPELL = {"calm": _calm, "small": _small, "fault": _fault, "repair": _repair, "exchange": _exchange,
-    "squeezed": _squeezed, "lagging": _lagging}

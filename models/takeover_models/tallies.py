@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from takeover_models.images import Image
 from takeover_spec import actions as act
 from takeover_spec.words import Status
-
-from takeover_models.images import Image
 
 WANTED = (
     "takeover",

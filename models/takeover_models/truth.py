@@ -13,12 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from takeover_spec import actions as act
-from takeover_spec.words import Status
-
 from takeover_models.data import Operation
 from takeover_models.findings import PropertyBroken
 from takeover_models.images import Image
+from takeover_spec import actions as act
+from takeover_spec.words import Status
 
 
 class Seen(Protocol):
@@ -65,13 +64,27 @@ class Truth:
                     f"the {server.party} is seen while updates {seqs} wait in its safe queue",
                 )
 
+    def acting(self, server: Seen, action: act.ServerAction) -> tuple[tuple[int, int], ...]:
+        """A server is about to act, and its image is the one before. What it gives up: uids and their epochs."""
+        match action:
+            case act.Discard():
+                return self.discarding(server, action)
+            case act.TakeRole(epoch=epoch):
+                return self.taking_role(server, epoch)
+            case act.SetAside():
+                self.setting_aside(server, action)
+            case _:
+                pass
+        return ()
+
     def discarding(self, server: Seen, action: act.Discard) -> tuple[tuple[int, int], ...]:
         """A drain ends. What is given up."""
         image = server.image
         length = len(image.data.history)
         if _can_apply(image):
             raise PropertyBroken(
-                "exact-prefix", f"the {server.party} ends its drain after {length}, though the next can be applied"
+                "exact-prefix",
+                f"the {server.party} ends its drain after {length}, though the next can be applied",
             )
         last = max(image.safe, default=length)
         if (action.kept, action.last) != (length, last):
@@ -95,7 +108,9 @@ class Truth:
                 f"and the leader before it had {_told(before.data.history)}",
             )
         if not data.is_as_its_history_says(self.operations):
-            raise PropertyBroken("exact-prefix", f"the {server.party}'s keys hold {data.keys}, not what was done")
+            raise PropertyBroken(
+                "exact-prefix", f"the {server.party}'s keys hold {data.keys}, not what was done"
+            )
         self._nothing_acknowledged_is_lost(server, epoch)
         self.leaders[epoch], self.begun[epoch] = server.index, length
         if leader == server.index:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from takeover.core.witness import Answer, Witness
-from takeover_spec import wire
-from takeover_spec.knowledge import WitnessKnowledge
-from takeover_spec.words import Identity
-
 from takeover_models.account import found_by_the_witness
 from takeover_models.findings import CoreFailed
 from takeover_models.host import Host, Surroundings
+from takeover_models.shells import EAGER
+from takeover_spec import wire
+from takeover_spec.knowledge import WitnessKnowledge
+from takeover_spec.words import Identity
 
 
 class WitnessHost(Host):
@@ -53,7 +53,7 @@ class WitnessHost(Host):
                 self.around.tally[f"refused by {effect.message.clause}"] += 1
             return
         self.written.append(found_by_the_witness(self.account.do(effect, self.now)))
-        if not self.around.setup.lazy:
+        if self.around.setup.shell == EAGER:
             self.sync()
 
     def sync(self) -> None:

@@ -7,10 +7,10 @@ Each function does one thing at most and says whether it did. They are the shell
 from __future__ import annotations
 
 from takeover.core import events as ev
-from takeover_spec.words import Status
-
 from takeover_models.images import Queued
 from takeover_models.server_host import ServerHost
+from takeover_models.shells import EAGER
+from takeover_spec.words import Status
 
 
 def offer(server: ServerHost, queued: Queued) -> bool:
@@ -39,7 +39,7 @@ def carry_out(server: ServerHost) -> bool:
         return False
     image, status = server.image.carried_out(seq)
     server.disk.write(image)
-    if not server.around.setup.lazy:
+    if server.around.setup.shell == EAGER:
         server.disk.sync()
     server.truth.changed(server, wholly=False)
     server.step(ev.CarriedOut(seq, status))

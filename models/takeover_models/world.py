@@ -11,24 +11,23 @@ Refused: threads, or the real shell on a simulated system. Neither could be stop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from takeover.core import events as ev
-from takeover_spec.words import Identity
-
 from takeover_models import work
 from takeover_models.calm import Calm
-from takeover_models.clocks import QUANTUM_NS, in_quanta
 from takeover_models.cores import REAL, Cores
 from takeover_models.data import KEYS, KINDS, Operation
+from takeover_models.deciding import DECIDED
 from takeover_models.decisions import Decision
 from takeover_models.host import Host, Surroundings
 from takeover_models.images import Queued
-from takeover_models.network import LINKS, Network
+from takeover_models.network import Network
 from takeover_models.server_host import ServerHost
 from takeover_models.setup import MS, Setup
 from takeover_models.truth import Truth
 from takeover_models.witness_host import WitnessHost
+from takeover_spec.words import Identity
 
 FIRST_CLOCKS_MS = (10_000, 77_000, 3_000)
 """What the clocks of the servers and the witness show at first: nothing may depend on their agreeing."""
@@ -54,12 +53,12 @@ class World:
         self.witness = WitnessHost(self.around, w)
         self.hosts: dict[str, Host] = {"0": self.servers[0], "1": self.servers[1], "w": self.witness}
         self.offered = 0
-        self._calm = Calm(self)
+        self.calm = Calm(self)
 
     def decide(self, decision: Decision) -> bool:
         """Carry a decision out; whether it made a difference."""
         self.decisions.append(decision)
-        done = _DECIDED[decision.verb](self, decision)
+        done = DECIDED[decision.verb](self, decision)
         self.truth.look()
         return done
 
@@ -115,6 +114,8 @@ class World:
     def edges(self, who: str) -> list[int]:
         """The readings of a host's clock at which something of it begins or ends, in the future, soonest first."""
         host = self.hosts[who]
+        if not host.account.runs:
+            return []  # it was never on
         found: list[int | None] = [host.wakes_at()]
         if isinstance(host, ServerHost):
             know = host.account.know
@@ -124,149 +125,3 @@ class World:
         else:
             found += [host.account.know.lease_until, host.account.know.wait_until]
         return sorted({edge for edge in found if edge is not None and edge > host.clock.shows})
-
-    # --- decisions ----------------------------------------------------------------------------------
-
-    def _pass(self, decision: Decision) -> bool:
-        self.advance(in_quanta(abs(decision.number) * 1000))
-        return decision.number != 0
-
-    def _reach(self, decision: Decision) -> bool:
-        """With the flag, stop one quantum short of the edge."""
-        edges = self.edges(decision.who)
-        if not edges:
-            return False
-        clock = self.hosts[decision.who].clock
-        true_ns = clock.true_ns_until(edges[decision.number % len(edges)]) - QUANTUM_NS * decision.flag
-        self.advance(true_ns)
-        return true_ns > 0
-
-    def _rate(self, decision: Decision) -> bool:
-        self.hosts[decision.who].clock.run_at(decision.number, self.setup.drift)
-        return True
-
-    def _wake(self, decision: Decision) -> bool:
-        host = self.hosts[decision.who]
-        return isinstance(host, ServerHost) and host.ready and host.step(ev.Woke())
-
-    def _deliver(self, decision: Decision) -> bool:
-        return self.deliver(decision.who, decision.number, keep=decision.flag)
-
-    def _lose(self, decision: Decision) -> bool:
-        return self.network.take(decision.who, decision.number, keep=False) is not None
-
-    def _delay(self, decision: Decision) -> bool:
-        return self.network.delay(decision.who, abs(decision.number) * MS)
-
-    def _cut(self, decision: Decision) -> bool:
-        changed = self.network.links[decision.who].up
-        self.network.links[decision.who].up = False
-        return changed
-
-    def _mend(self, decision: Decision) -> bool:
-        changed = not self.network.links[decision.who].up
-        self.network.links[decision.who].up = True
-        return changed
-
-    def _disconnect(self, decision: Decision) -> bool:
-        changed = self.network.connected
-        self.network.disconnect(lose=decision.flag)
-        return changed
-
-    def _connect(self, decision: Decision) -> bool:
-        return self.connect()
-
-    def _offer(self, decision: Decision) -> bool:
-        return self.offer(self.server(decision.who), decision.number, doomed=decision.flag)
-
-    def _work(self, decision: Decision) -> bool:
-        return work.next_work(self.server(decision.who), decision.number)
-
-    def _idle(self, decision: Decision) -> bool:
-        return work.idle(self.server(decision.who))
-
-    def _busy(self, decision: Decision) -> bool:
-        self.server(decision.who).busy_until_ns = self.network.now_ns + abs(decision.number) * MS
-        return True
-
-    def _sync(self, decision: Decision) -> bool:
-        host = self.hosts[decision.who]
-        if isinstance(host, ServerHost | WitnessHost) and host.running:
-            host.sync()
-            return True
-        return False
-
-    def _interrupt(self, decision: Decision) -> bool:
-        self.hosts[decision.who].interrupt = decision.number
-        return True
-
-    def _stop(self, decision: Decision) -> bool:
-        host = self.hosts[decision.who]
-        changed = host.running and not host.stopped
-        host.stopped = host.running
-        return changed
-
-    def _resume(self, decision: Decision) -> bool:
-        return self.hosts[decision.who].resume()
-
-    def _crash(self, decision: Decision) -> bool:
-        changed = self.hosts[decision.who].running
-        self.hosts[decision.who].crash(decision.number, machine=decision.flag)
-        return changed
-
-    def _start(self, decision: Decision) -> bool:
-        changed = not self.hosts[decision.who].running
-        self.hosts[decision.who].start()
-        return changed
-
-    def _bye(self, decision: Decision) -> bool:
-        server = self.server(decision.who)
-        if not server.ready:
-            return False
-        server.step(ev.Stopping())
-        if server.ready:
-            server.sync()
-            server.crash(0, machine=False)
-        return True
-
-    def _calm_down(self, decision: Decision) -> bool:
-        self._calm.last(decision.number * MS, load=decision.flag)
-        return True
-
-    def _heal(self, decision: Decision) -> bool:
-        for name in LINKS:
-            self.network.links[name].up = True
-        for host in self.hosts.values():
-            host.interrupt = None
-            host.resume()
-            host.start()
-        self.connect()
-        return True
-
-
-_DECIDED: dict[str, Callable[[World, Decision], bool]] = {
-    "pass": World._pass,
-    "reach": World._reach,
-    "rate": World._rate,
-    "wake": World._wake,
-    "deliver": World._deliver,
-    "lose": World._lose,
-    "delay": World._delay,
-    "cut": World._cut,
-    "mend": World._mend,
-    "disconnect": World._disconnect,
-    "connect": World._connect,
-    "offer": World._offer,
-    "work": World._work,
-    "idle": World._idle,
-    "busy": World._busy,
-    "sync": World._sync,
-    "interrupt": World._interrupt,
-    "stop": World._stop,
-    "resume": World._resume,
-    "crash": World._crash,
-    "start": World._start,
-    "bye": World._bye,
-    "calm": World._calm_down,
-    "heal": World._heal,
-}

@@ -70,7 +70,13 @@ def test_a_broken_core_that_gets_away_is_undecided() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["--broken", "nothing"], ["--runs", "0"], ["--steps", "0"], ["--replay", "fly"], ["--replay", "-:fly"]],
+    [
+        ["--broken", "nothing"],
+        ["--runs", "0"],
+        ["--steps", "0"],
+        ["--replay", "fly"],
+        ["--replay", "default:fly"],
+    ],
 )
 def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """What cannot be, and a campaign of nothing, are refused."""

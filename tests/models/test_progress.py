@@ -60,9 +60,9 @@ def test_it_takes_over_sooner_than_both_grants_together() -> None:
 def test_the_old_active_is_resynchronised_and_eligible_again(setup: Setup) -> None:
     """After its restart it follows the new active, under load, and may succeed it in its turn."""
     world = whole(setup, load=True)
-    world.replay(parse_run("-:crash/0,calm//4000/1,start/0,calm//3000/1")[1])
+    world.replay(parse_run("default:crash/0,calm//4000/1,start/0,calm//3000/1")[1])
     assert (1, True) == (world.tally["rejoin"], world.witness.durable.eligible)
-    world.replay(parse_run("-:crash/1,calm//4000/1,start/1,calm//3000/1,calm//500")[1])
+    world.replay(parse_run("default:crash/1,calm//4000/1,start/1,calm//3000/1,calm//500")[1])
     assert (2, True) == (world.tally["takeover"], world.witness.durable.eligible)
     assert 3 == world.servers[0].leads
     assert world.servers[0].image.data == world.servers[1].image.data
@@ -71,20 +71,20 @@ def test_the_old_active_is_resynchronised_and_eligible_again(setup: Setup) -> No
 def test_a_passive_server_that_was_away_catches_up_under_load() -> None:
     """It was declared not eligible, missed updates, and is eligible again while applications go on writing."""
     world = whole(Setup(latency=30_000), load=True)
-    world.replay(parse_run("-:crash/1,calm//1500/1")[1])
+    world.replay(parse_run("default:crash/1,calm//1500/1")[1])
     assert not world.witness.durable.eligible
     assert world.tally["acknowledged alone"] > 0
-    world.replay(parse_run("-:start/1,calm//3000/1")[1])
+    world.replay(parse_run("default:start/1,calm//3000/1")[1])
     assert world.witness.durable.eligible
 
 
 def test_what_is_lost_on_the_way_is_sent_again_after_a_reconnection() -> None:
     """An update that was lost leaves a hole at the passive server; with a new connection it is filled."""
     world = whole(Setup(), load=True)
-    world.replay(parse_run("-:offer/0,work/0/1,work/0/3,lose/01,calm//200/1")[1])
+    world.replay(parse_run("default:offer/0,work/0/1,work/0/3,lose/01,calm//200/1")[1])
     zero, one = world.servers
     assert one.image.know.newest < zero.image.logged
-    world.replay(parse_run("-:disconnect,calm//1000/1,calm//300")[1])
+    world.replay(parse_run("default:disconnect,calm//1000/1,calm//300")[1])
     assert zero.image.data == one.image.data
 
 
@@ -103,4 +103,4 @@ def test_a_pair_that_does_not_recover_is_a_finding() -> None:
     server = world.servers[1]
     server.resume = lambda: False  # type: ignore[method-assign]  # a process that nobody can wake
     with pytest.raises(NoProgress, match="eligible"):
-        world.replay(parse_run("-:stop/1,recover")[1])
+        world.replay(parse_run("default:stop/1,recover")[1])

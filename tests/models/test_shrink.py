@@ -9,7 +9,7 @@ from takeover_models.simulate import run
 
 def test_a_shrunk_run_has_the_same_finding() -> None:
     """It is a small part of the run, and what is printed of it replays it."""
-    cores = cores_named("loss-not-stated")
+    cores = cores_named("acknowledged-at-once")
     outcome = next(o for o in (run(seed, 100, cores, judged=False) for seed in range(100)) if o.finding)
     assert outcome.finding is not None
     decisions = shrunk(outcome.setup, outcome.decisions, outcome.finding.name, cores, judged=False)
@@ -17,9 +17,9 @@ def test_a_shrunk_run_has_the_same_finding() -> None:
     world, finding = rerun(outcome.setup, decisions, cores, judged=False)
     assert finding is not None
     assert outcome.finding.name == finding.name
-    told = report(world, "loss-not-stated", judged=False)
+    told = report(world, "acknowledged-at-once", judged=False)
     line = told.splitlines()[-1]
-    assert replay_line(world.setup, world.decisions, "loss-not-stated", judged=False) == line
+    assert replay_line(world.setup, world.decisions, "acknowledged-at-once", judged=False) == line
     setup, again = parse_run(line.split("'")[1])
     assert str(finding) == str(rerun(setup, again, cores, judged=False)[1])
     for name in ("# primary-1.ndjson", "# secondary-1.ndjson", "# witness-1.ndjson"):

@@ -78,10 +78,12 @@ def test_drained_before_serving(holds_identity: bool, serving: bool) -> None:
 def test_exact_prefix() -> None:
     """The new active's data is a prefix of the old one's: no hole, no other order, nothing else."""
     old = Image(data=data_of(1, 2, 3), lineage=1)
-    for uids in ((), (1,), (1, 2), (1, 2, 3)):
+    prefixes: list[tuple[int, ...]] = [(), (1,), (1, 2), (1, 2, 3)]
+    for uids in prefixes:
         truth, _, one = truth_about(old, Image(data=data_of(*uids), lineage=1))
         truth.acting(one, TAKE)
-    for uids in ((2,), (1, 3), (2, 1), (1, 2, 3, 4)):
+    others: list[tuple[int, ...]] = [(2,), (1, 3), (2, 1), (1, 2, 3, 4)]
+    for uids in others:
         truth, _, one = truth_about(old, Image(data=data_of(*uids), lineage=1))
         with pytest.raises(PropertyBroken, match="exact-prefix"):
             truth.acting(one, TAKE)

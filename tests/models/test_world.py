@@ -4,14 +4,19 @@ from itertools import pairwise
 
 import pytest
 
+from takeover.core import events as ev
+from takeover.core.effects import Effect, Say
+from takeover.core.state import Core
+from takeover_models.cores import Cores, Step
 from takeover_models.decisions import Decision, parse_run
-from takeover_models.findings import Finding, PropertyBroken
+from takeover_models.findings import CoreFailed, Finding, PropertyBroken, Stuck
 from takeover_models.machines import STARTS
 from takeover_models.reports import traces
 from takeover_models.setup import Setup
 from takeover_models.shells import EAGER, HASTY, LAX, LAZY, SOUND
 from takeover_models.simulate import run
 from takeover_models.world import World
+from takeover_spec import wire
 from takeover_spec.knowledge import Knowledge
 from takeover_spec.trace import check, follows
 from takeover_spec.words import Status
@@ -68,21 +73,23 @@ def test_the_starts_are_what_they_are_called() -> None:
 
 def test_a_step_can_be_cut_in_half() -> None:
     """A takeover stops between two of its effects, with a part of it done, and goes on there or dies there."""
-    away = "-:heal,calm//2500/1,crash/0,calm//500"
+    away = "default:heal,calm//2500/1,crash/0,calm//500"
     seen = set()
-    for effects in range(3, 9):
-        stopped = world_after(f"{away},interrupt/1/{effects},calm//2000")
+    for effects in range(6, 18):
+        stopped = world_after(f"{away},interrupt/1/{effects}")
         server = stopped.servers[1]
+        while not server.stopped:
+            stopped.decide(Decision("calm", number=5))
         seen.add((server.image.know.drained, server.leads, server.holds_identity, server.serving))
         stopped.decide(Decision("resume", "1"))
-        stopped.decide(Decision("calm", number=100))
+        stopped.decide(Decision("calm", number=3000))
         assert (2, True) == (server.leads, server.serving)
     assert {(True, 0, False, False), (True, 2, False, False)} <= seen
 
 
 def test_the_kernel_ends_the_identity_of_a_stopped_server() -> None:
     """At the time it was told, with the slack, whatever the process does (ADDR-2)."""
-    world = world_after("-:heal,calm//2500,stop/0")
+    world = world_after("default:heal,calm//2500,stop/0")
     server = world.servers[0]
     assert server.kernel.until is not None
     left_ns = server.kernel.until + server.kernel.slack_ns - server.clock.shows
@@ -94,11 +101,11 @@ def test_the_kernel_ends_the_identity_of_a_stopped_server() -> None:
 
 def test_a_started_process_hides_what_an_earlier_one_left() -> None:
     """The identity outlives a killed process, and not its successor's start; a dead machine has none (ROLE-1)."""
-    world = world_after("-:heal,calm//2500,crash/0")
+    world = world_after("default:heal,calm//2500,crash/0")
     assert world.servers[0].holds_identity
     world.decide(Decision("start", "0"))
     assert not world.servers[0].holds_identity
-    assert not world_after("-:heal,calm//2500,crash/0//1").servers[0].holds_identity
+    assert not world_after("default:heal,calm//2500,crash/0//1").servers[0].holds_identity
 
 
 @pytest.mark.parametrize(("shell", "lost"), [(EAGER, 0), (LAZY, 2), (HASTY, 2)])
@@ -106,7 +113,7 @@ def test_a_crash_takes_what_a_shell_has_not_synced(shell: int, lost: int) -> Non
     """What is logged and carried out is lost with the machine, unless it was synced; what is acknowledged is not."""
     world = world_after(f"shell={shell}:heal,calm//2500/1")
     before = world.servers[0].image.logged
-    world.replay(parse_run("-:offer/0,work/0/1,work/0/2,offer/0,work/0/1,work/0/2,crash/0//1")[1])
+    world.replay(parse_run("default:offer/0,work/0/1,work/0/2,offer/0,work/0/1,work/0/2,crash/0//1")[1])
     assert before + 2 - lost == world.servers[0].image.logged
     assert world.truth.acknowledged.keys() <= {entry.uid for entry in world.servers[0].image.data.history}
 
@@ -132,10 +139,27 @@ def found_in(shell: int) -> set[str]:
 
 
 def test_a_shell_must_sync_before_it_enables_the_identity() -> None:
-    """It is not enough to sync before messages and acknowledgements: what clients saw must not come undone (APPLY-5)."""
+    """It is not enough to sync before messages and acknowledgements: what clients saw must not come undone."""
     assert {"no-ghost"} == found_in(LAX)
     for shell in SOUND:
         assert set() == found_in(shell)
+
+
+def never_rests(core: Core, event: ev.Event, now: int) -> tuple[Core, tuple[Effect, ...]]:
+    """A core that always has something to say."""
+    return core, (Say(wire.Goodbye(1)),)
+
+
+def fails(core: Core, event: ev.Event, now: int) -> tuple[Core, tuple[Effect, ...]]:
+    """A core that does not answer."""
+    raise AssertionError("it is not so")
+
+
+@pytest.mark.parametrize(("step", "found"), [(never_rests, Stuck), (fails, CoreFailed)])
+def test_a_core_that_never_rests_or_fails_is_a_finding(step: Step, found: type[Finding]) -> None:
+    """A pair that keeps itself busy without time passing is stuck; a core that raises has failed."""
+    with pytest.raises(found):
+        World(Setup(), Cores(step=step)).replay([Decision("heal"), Decision("calm", number=100)])
 
 
 def test_a_world_ends_with_its_finding() -> None:
