@@ -6,6 +6,8 @@ hosts go on until none has anything to do. A pair that never comes to rest at an
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from takeover.core import events as ev
@@ -62,17 +64,14 @@ class Calm:
         world = self.world
         busy = world.connect()
         for name in LINKS:
-            while self._deliver_one(name):
-                busy = True
+            busy |= _all_of(partial(self._deliver_one, name))
         for server in world.servers:
             wakes_at = server.wakes_at()
             if server.ready and wakes_at is not None and wakes_at <= server.clock.shows:
                 server.step(ev.Woke())
                 busy = True
-            while work.next_work(server):
-                busy = True
-            while server.restless and work.idle(server):
-                busy = True
+            busy |= _all_of(partial(work.next_work, server))
+            busy |= server.restless and _all_of(partial(work.idle, server))
         return busy
 
     def _deliver_one(self, name: str) -> bool:
@@ -96,3 +95,11 @@ class Calm:
             if first is not None and self.world.hosts[name[1]].ready:
                 found.append(in_quanta(self.world.network.links[name].letters[first].due_ns))
         return [due for due in found if due > now]
+
+
+def _all_of(do: Callable[[], bool]) -> bool:
+    """Do it for as long as there is something to do; whether there was. Raises `Stuck`."""
+    for count in range(ROUNDS_MAX):
+        if not do():
+            return count > 0
+    raise Stuck(ROUNDS_MAX)

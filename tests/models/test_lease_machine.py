@@ -35,7 +35,9 @@ def test_the_lease_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """One holder, whatever clocks and messages do; and takeovers did happen, and identities did lapse."""
     events: Counter[str] = Counter()
     monkeypatch.setattr(machines, "event", lambda name: events.update([name]))
-    run_state_machine_as_test(LeaseMachine, settings=SETTINGS)
+    for start in LeaseMachine.starts:
+        machine = type("FromHere", (LeaseMachine,), {"starts": (start,)})
+        run_state_machine_as_test(machine, settings=SETTINGS)
     wanted = ["seen: takeover", "seen: identity lapsed", "seen: witness crash", "seen: second takeover"]
     assert [] == [name for name in wanted if not events[name]]
     assert {f"start: {name}" for name in LeaseMachine.starts} <= events.keys()
