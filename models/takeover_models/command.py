@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from takeover.cli import Exit
+from takeover.cli import Exit, fresh_directory
 from takeover_models import simulate
 from takeover_models.broken import BROKEN, cores_named
 from takeover_models.decisions import Decision, parse_run, run_text
@@ -65,7 +65,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--replay", default="", metavar="RUN", help="one run, as an earlier report gave it")
     parser.add_argument(
-        "--keep", type=Path, metavar="DIR", help="write the traces of what was found, or replayed, there"
+        "--keep",
+        type=fresh_directory,
+        metavar="DIR",
+        help="write the traces of what was found, or replayed, into DIR, which must be empty or absent",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict as JSON to FILE")
 

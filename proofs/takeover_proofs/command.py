@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from takeover.cli import Exit
+from takeover.cli import Exit, fresh_directory
+from takeover.errors import CallerError
 from takeover_proofs import assumptions, examples, gallery, story
 from takeover_proofs.core_obeys import CoreTask, EventResult, core_tasks
 from takeover_proofs.entries import Entry
@@ -38,6 +39,7 @@ from takeover_proofs.report import (
 )
 from takeover_proofs.runs import Run, replay
 from takeover_proofs.selection import PROPERTIES, Selection, UnknownId, select
+from takeover_proofs.traces import as_traces, judged
 
 _STATUS = {PROVED: Exit.HOLDS, REFUTED: Exit.VIOLATED, UNDECIDED: Exit.UNDECIDED}
 
@@ -53,6 +55,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "or without an assumption (clocks)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict as JSON to FILE")
+    parser.add_argument(
+        "--keep",
+        type=fresh_directory,
+        metavar="DIR",
+        help="with --without: write the run as traces into DIR, which must be empty or absent",
+    )
     parser.add_argument(
         "--timeout",
         type=_seconds,
@@ -73,20 +81,23 @@ def run(arguments: argparse.Namespace) -> Exit:
     """Run the command."""
     timeout_ms = int(arguments.timeout * 1000)
     try:
+        if arguments.keep and arguments.without is None:
+            raise CallerError("--keep keeps the run that --without finds, and there is no --without")
         if arguments.without is None:
             report = verify(select(arguments.ids), timeout_ms)
         elif arguments.ids:
-            raise UnknownId(arguments.ids[0], ["nothing to select together with --without"])
+            raise CallerError(f"{arguments.ids[0]!r} cannot be selected together with --without")
         else:
             report = without(_entry(arguments.without), timeout_ms)
-    except UnknownId as error:
+    except CallerError as error:
         print(f"takeover verify: {error}", file=sys.stderr)
         return Exit.USAGE
     print(f"verdict: {report.verdict}")
     try:
         _write(arguments.json, report)
+        _keep(arguments.keep, report)
     except OSError as error:
-        print(f"takeover verify: {arguments.json} cannot be written: {error.strerror}", file=sys.stderr)
+        print(f"takeover verify: {error.filename} cannot be written: {error.strerror}", file=sys.stderr)
         return Exit.USAGE
     return _STATUS[report.verdict]
 
@@ -94,6 +105,13 @@ def run(arguments: argparse.Namespace) -> Exit:
 def _write(file: Path | None, report: Report) -> None:
     if file is not None:
         file.write_text(json.dumps(report.as_data(), indent=1) + "\n", encoding="utf-8")
+
+
+def _keep(directory: Path | None, report: Report) -> None:
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in report.traces.items():
+            (directory / name).write_text(text, encoding="utf-8")
 
 
 def _entry(id: str) -> Entry:
@@ -206,6 +224,15 @@ def _broken(entry: Entry, timeout_ms: int) -> Report:
         )
         return Report(without=Without(needed=None, **said))
     worlds = replay(run, gallery.goal_of(entry.breaks), entry.rules)
-    _print_all(*story.tell(run, worlds, property_named(entry.breaks.prop)), "")
+    traces = as_traces(run, worlds)
+    _print_all(*story.tell(run, worlds, property_named(entry.breaks.prop)), "", *_judgements(traces), "")
     found = Without(needed=True, property=entry.breaks.prop, **said)
-    return Report(without=found, trace=tuple(story.as_data(run, worlds)))
+    return Report(without=found, trace=tuple(story.as_data(run, worlds)), traces=traces)
+
+
+def _judgements(traces: dict[str, str]) -> Iterator[str]:
+    """What `check-trace` says of the run's traces, a line for each."""
+    for name, verdict in judged(traces).items():
+        broken = verdict.violation
+        said = f"line {broken.line} breaks {broken.rule.clause} ({broken.rule.name})" if broken else ""
+        yield f"check-trace {name:<20} {said or verdict.verdict}"

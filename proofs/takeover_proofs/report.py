@@ -49,6 +49,9 @@ class Report:
     assumptions: dict[str, dict[str, str]] = field(default_factory=dict)
     without: Without | None = None
     trace: tuple[dict[str, Any], ...] = ()
+    """The run that shows it, for a program."""
+    traces: dict[str, str] = field(default_factory=dict)
+    """The same run as its parties' traces, by the name of a file."""
 
     @property
     def verdict(self) -> str:
@@ -72,6 +75,7 @@ class Report:
             "assumptions": self.assumptions,
             "without": None if self.without is None else _plain(self.without),
             "trace": list(self.trace),
+            "traces": self.traces,
         }
 
 

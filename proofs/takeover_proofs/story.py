@@ -15,7 +15,7 @@ from takeover_proofs.runs import CONSTANTS, Run
 from takeover_proofs.transition import Forget, Step, Tick
 from takeover_proofs.world import NATURE, WITNESS, World, held
 from takeover_spec import actions as act
-from takeover_spec.words import Cause, Constants, Queue, Status
+from takeover_spec.words import Cause, Constants, Identity, Queue, Status
 
 SENTENCES: dict[type, str] = {
     Tick: "time passes: {real}",
@@ -54,7 +54,7 @@ SENTENCES: dict[type, str] = {
     act.HearGoodbye: "hears that its peer shuts down",
     act.HearReturn: "hears its peer again",
     act.WitnessStart: "starts, and will not grant a new epoch before {wait_until}",
-    act.Grant: "grants server {to:d}, which asked at {asked}, a lease for epoch {epoch} until {until}",
+    act.Grant: "grants the {to}, which asked at {asked}, a lease for epoch {epoch} until {until}",
     act.Record: "records the passive server of epoch {epoch} as {eligible} (version {version})",
     act.EndLease: "ends the lease: epoch {epoch} was released",
 }
@@ -66,12 +66,16 @@ _FLAGS: dict[str, tuple[str, str]] = {
     "changed": ("changing nothing", "changing the data"),
     "eligible": ("not eligible", "eligible"),
 }
-_CHOICES: dict[str, type] = {"status": Status, "queue": Queue, "cause": Cause}
+_CHOICES: dict[str, type] = {"status": Status, "queue": Queue, "cause": Cause, "to": Identity}
 
 
 def name_of(actor: int) -> str:
     """Who that is."""
-    return {NATURE: "", WITNESS: "the witness"}.get(actor, f"server {actor}")
+    return {NATURE: "", WITNESS: "the witness", 0: "the primary", 1: "the secondary"}[actor]
+
+
+def _party(actor: int) -> str:
+    return name_of(actor).removeprefix("the ")
 
 
 def sentence(step: Step) -> str:
@@ -96,11 +100,11 @@ def holders(world: World, c: Constants = CONSTANTS) -> list[int]:
 
 def tell(run: Run, worlds: Sequence[World], broken: Clause | None = None) -> Iterator[str]:
     """The lines of the story; `worlds` is what `replay` gave for this run."""
-    yield "step  clocks of 0, 1, witness   identity   what happens"
+    yield "step  primary  secondary  witness   identity     what happens"
     for number, (step, world) in enumerate(zip(run.steps, worlds[1:], strict=True), 1):
-        clocks = "".join(f"{clock:>7}" for clock in _clocks(world))
-        held_by = {0: "nobody", 1: "".join(map(name_of, holders(world))), 2: "both"}[len(holders(world))]
-        yield f"{number:>4}{clocks}        {held_by:<11}{sentence(step)}"
+        clocks = "{:>9}{:>11}{:>9}".format(*_clocks(world))
+        held_by = ["nobody", "".join(map(_party, holders(world))), "both"][len(holders(world))]
+        yield f"{number:>4}{clocks}   {held_by:<13}{sentence(step)}"
     if broken is not None:
         yield f"Broken: {broken.name}"
         yield f"  it says:  {broken.text}"
@@ -113,11 +117,11 @@ def as_data(run: Run, worlds: Sequence[World]) -> list[dict[str, Any]]:
     return [
         {
             "step": number,
-            "actor": name_of(step.actor) or "time",
+            "actor": _party(step.actor) or "time",
             "action": type(step.action).__name__,
             "says": {f.name: _plain(getattr(step.action, f.name)) for f in fields(step.action)},
             "clocks": _clocks(world),
-            "holders": holders(world),
+            "holders": [_party(index) for index in holders(world)],
             "text": sentence(step),
         }
         for number, (step, world) in enumerate(zip(run.steps, worlds[1:], strict=True), 1)
@@ -144,19 +148,19 @@ def _two_holders(world: World, at: Place) -> Iterator[str]:
     for index, side in enumerate(world.sides):
         latest = side.know.until + CONSTANTS.expiry_slack_ns
         end = f"ends it at {latest} at the latest" if world.nature.kernel else "does not end it"
-        yield f"server {index} has it: its clock shows {side.clock}, and its kernel {end}"
+        yield f"{name_of(index)} has it: its clock shows {side.clock}, and its kernel {end}"
 
 
 def _not_a_prefix(world: World, at: Place) -> Iterator[str]:
     new = world.sides[world.leader]
     begun = new.know.applied
     if new.cut_short:
-        yield f"server {world.leader} ended a drain although the next update could be applied"
+        yield f"{name_of(world.leader)} ended a drain although the next update could be applied"
     if begun > world.parent_length:
-        yield f"server {world.leader} took over with {_updates(begun)}, the old active had {world.parent_length}"
+        yield f"{name_of(world.leader)} took over with {_updates(begun)}, the old active had {world.parent_length}"
     elif 1 <= at.seq <= begun and new.data[at.seq] != world.parent[at.seq]:
         was, is_now = _effect(world.parent[at.seq]), _effect(new.data[at.seq])
-        yield f"at {at.seq} the old active's data had {was}, and server {world.leader}'s has {is_now}"
+        yield f"at {at.seq} the old active's data had {was}, and {name_of(world.leader)}'s has {is_now}"
 
 
 def _effect(epoch: int) -> str:
@@ -170,14 +174,14 @@ def _updates(count: int) -> str:
 def _a_ghost(world: World, at: Place) -> Iterator[str]:
     for index, side in _later_actives(world):
         if side.know.logged >= world.mark_seq and side.data[world.mark_seq] == world.mark_epoch:
-            yield f"{_mark(world)} was lost, and server {index}, active in epoch {side.know.epoch}, has it"
+            yield f"{_mark(world)} was lost, and {name_of(index)}, active in epoch {side.know.epoch}, has it"
 
 
 def _a_loss(world: World, at: Place) -> Iterator[str]:
     for index, side in _later_actives(world):
         there = side.data[world.mark_seq] if world.mark_seq <= side.know.logged else 0
         had = f"{_mark(world)} was acknowledged, with {_effect(world.effect)}"
-        active = f"server {index}, active in epoch {side.know.epoch}"
+        active = f"{name_of(index)}, active in epoch {side.know.epoch}"
         if side.know.logged < world.mark_seq:
             yield f"{had}, and {active}, has {_updates(side.know.logged)}"
         elif there != world.effect:
@@ -198,7 +202,7 @@ def _undrained(world: World, at: Place) -> Iterator[str]:
     for index, side in enumerate(world.sides):
         if not side.know.drained and (side.know.enabled or side.know.serving):
             shown = "the applications run" if side.know.serving else "the public identity was enabled"
-            yield f"server {index} has not ended a drain since it last followed, and {shown} there"
+            yield f"{name_of(index)} has not ended a drain since it last followed, and {shown} there"
 
 
 _FACTS: dict[str, Callable[[World, Place], Iterator[str]]] = {

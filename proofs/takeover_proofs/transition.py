@@ -40,6 +40,8 @@ class Forget:
     """The highest epoch it has heard of, as its disk shows it now."""
     seq: int
     """An update that is not in its safe queue any more."""
+    newest: int
+    """The highest update that is still there, or applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,16 @@ def _forget(world: World, me: int, step: Forget) -> tuple[list[bool], World]:
     side = world.sides[me]
     know = side.know
     restarted = know.started == side.clock
-    conditions = [not world.nature.durable, restarted, know.epoch <= step.seen, step.seen <= know.seen]
     stored, status = know.stored.put(step.seq, False), know.status.put(step.seq, Status.NONE)
-    know = replace(know, seen=step.seen, stored=stored, status=status)
+    there = (step.newest == know.applied) | stored[step.newest]
+    lower = (know.applied <= step.newest) & (step.newest <= know.newest) & there
+    conditions = [
+        not world.nature.durable,
+        restarted,
+        (know.epoch <= step.seen) & (step.seen <= know.seen),
+        lower & ((step.newest == know.newest) | (step.seq == know.newest)),
+    ]
+    know = replace(know, seen=step.seen, stored=stored, status=status, newest=step.newest)
     return conditions, _with_side(world, me, replace(side, know=know))
 
 

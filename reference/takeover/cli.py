@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 
@@ -82,6 +83,14 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return Exit.UNDECIDED
+
+
+def fresh_directory(word: str) -> Path:
+    """The directory that an option names, which must be empty or absent; for `add_argument(type=…)`."""
+    directory = Path(word).absolute()
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise argparse.ArgumentTypeError(f"{directory} is not an empty directory")
+    return directory
 
 
 def _load(command: Command) -> Any:

@@ -68,14 +68,17 @@ def test_a_single_obligation_is_proved(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_a_clause_that_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without it a property is broken: the story, the trace, exit 1."""
-    status, written = _run(tmp_path / "v.json", "--without", "SYNC-1:weaker")
+    kept = tmp_path / "kept"
+    status, written = _run(tmp_path / "v.json", "--without", "SYNC-1:weaker", "--keep", str(kept))
     assert (Exit.VIOLATED, "refuted") == (status, written["verdict"])
     assert written["without"]["needed"]
     assert "nothing-acknowledged-is-lost" == written["without"]["property"]
     assert "acknowledged_when_itself_safe" == written["without"]["rule"]
     assert "Acknowledge" in [step["action"] for step in written["trace"]]
+    assert written["traces"] == {path.name: path.read_text() for path in kept.iterdir()}
     out = capsys.readouterr().out
-    assert "server 1 takes over: epoch 2" in out
+    assert "breaks SYNC-1 (acknowledged_when_safe)" in out
+    assert "the secondary takes over: epoch 2" in out
     assert "Broken: nothing-acknowledged-is-lost" in out
 
 

@@ -15,6 +15,7 @@ from takeover_proofs.rulebook import EVERY_RULE, Rulebook
 from takeover_proofs.runs import NotARun, Run, replay
 from takeover_proofs.selection import PROPERTIES
 from takeover_proofs.story import facts_against
+from takeover_proofs.traces import as_traces, judged
 from takeover_spec.rules import RULES
 
 TIMEOUT_MS = 60_000
@@ -54,8 +55,8 @@ def test_every_length_is_pinned() -> None:
 
 @pytest.mark.parametrize("name", LENGTHS)
 def test_the_run_is_found_and_replays(name: str) -> None:
-    """A run of the length that is written down breaks the property and the clause, and is told; none by the same plan
-    is shorter."""
+    """A run of the length that is written down breaks the property and the clause, and is told; the trace checker names
+    that clause and no other; no run by the same plan is shorter."""
     entry = GALLERY[name]
     assert entry.breaks is not None
     goal = gallery.goal_of(entry.breaks)
@@ -67,6 +68,8 @@ def test_the_run_is_found_and_replays(name: str) -> None:
     if entry.rules != EVERY_RULE:
         with pytest.raises(NotARun, match=f"breaks {name.split(':')[0]} "):
             replay(run, goal)
+    clauses = {v.violation.rule.clause for v in judged(as_traces(run, worlds)).values() if v.violation}
+    assert clauses == ({name.split(":")[0]} if entry.rules != EVERY_RULE else set())
     assert gallery.search(entry, TIMEOUT_MS, shorter_by=1) is None
 
 

@@ -40,9 +40,9 @@ def test_the_takeover_is_told(run_of: Callable[[str], Run]) -> None:
     name = "switchover"
     run = run_of(name)
     lines = list(tell(run, replay(run, EXAMPLES[name].goal)))
-    assert any("server 1 takes over: epoch 2" in line for line in lines)
+    assert any("the secondary takes over: epoch 2" in line for line in lines)
     assert lines[1].split()[4] == "nobody"
-    assert lines[-1].split()[4:6] == ["server", "1"]
+    assert lines[-1].split()[4] == "secondary"
 
 
 def test_the_end_says_what_is_broken_and_by_what() -> None:
@@ -58,7 +58,7 @@ def test_the_end_says_what_is_broken_and_by_what() -> None:
     assert prop.text in says
     mark = f"update {worlds[-1].mark_seq} of epoch {worlds[-1].mark_epoch} was acknowledged"
     assert mark in here
-    assert "server 1, active in epoch 2" in here
+    assert "the secondary, active in epoch 2" in here
 
 
 def test_a_program_is_told_the_same(run_of: Callable[[str], Run]) -> None:
@@ -68,7 +68,7 @@ def test_a_program_is_told_the_same(run_of: Callable[[str], Run]) -> None:
     worlds = replay(run, EXAMPLES[name].goal)
     data = as_data(run, worlds)
     assert list(range(1, len(run.steps) + 1)) == [step["step"] for step in data]
-    assert ["TakeRole", "server 0"] == [data[3]["action"], data[3]["actor"]]
+    assert ["TakeRole", "primary"] == [data[3]["action"], data[3]["actor"]]
     assert {"epoch": 1, "cause": 0} == data[3]["says"] | {"cause": 0}
-    assert [0] == data[-1]["holders"]
+    assert ["primary"] == data[-1]["holders"]
     assert [story.sentence(step) for step in run.steps] == [step["text"] for step in data]

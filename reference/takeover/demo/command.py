@@ -11,7 +11,6 @@ import asyncio
 import json
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from takeover.check_trace_command import Judged, as_plain, breaks_between_runs
-from takeover.cli import Exit
+from takeover.cli import Exit, fresh_directory
 from takeover.demo.client import End
 from takeover.demo.judgement import (
     Facts,
@@ -62,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keep",
-        type=Path,
+        type=fresh_directory,
         metavar="DIR",
         help="keep data, traces and logs in DIR, which must be empty or absent",
     )
@@ -88,10 +87,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     if arguments.keep is None:
         directory = Path(tempfile.mkdtemp(prefix="takeover-demo-"))
     else:
-        directory = arguments.keep.absolute()
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-            print(f"{directory}: is not an empty directory", file=sys.stderr)
-            return Exit.USAGE
+        directory = arguments.keep
         directory.mkdir(parents=True, exist_ok=True)
     try:
         performance = asyncio.run(_perform(directory, arguments.mode == "synchronous", arguments.seconds))
