@@ -115,7 +115,7 @@ class WitnessLink(Link):
 
     def start(self) -> None:
         """Keep it up from now on."""
-        self._dialling = asyncio.create_task(self._keep())
+        self._dialling = self._node.start_task(self._keep())
 
     async def _keep(self) -> None:
         while True:
@@ -151,7 +151,7 @@ class PeerLink(Link):
             assert listen is not None, "the configuration of a primary has it"
             self._server = await asyncio.start_server(self._dialled, listen.host, listen.port)
         else:
-            self._dialling = asyncio.create_task(self._keep())
+            self._dialling = self._node.start_task(self._keep())
 
     async def close(self) -> None:
         if self._server:

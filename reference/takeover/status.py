@@ -25,7 +25,7 @@ def status_of_node(node: Node) -> dict[str, Any]:
     def left_ms(until: int) -> int:
         return max(0, (until - now) // 1_000_000)
 
-    refrain = node.last_refrain
+    refrain = node.performer.last_refrain
     return {
         "pair": node.config.pair,
         "identity": node.config.identity.name.lower(),

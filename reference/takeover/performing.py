@@ -1,0 +1,181 @@
+"""Carrying out what the core decides: the one place where an effect becomes a deed.
+
+Every action is done whole before the next, and then noted in the trace. A message that says something is durable goes
+out after the sync and after the trace. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, assert_never
+
+from takeover.core.effects import Effect, Say, SayWitness, Ship, TakeCopy
+from takeover.errors import CallerError, EnvironmentFault
+from takeover.operations import Outcome
+from takeover.queues import Entry
+from takeover_spec import actions as act
+from takeover_spec import wire
+from takeover_spec.words import Status
+
+if TYPE_CHECKING:
+    from takeover.node import Node
+
+log = logging.getLogger("takeover.node")
+
+_NEEDS_DISK = (wire.Safe, wire.Position, wire.DeclareEligible)
+"""The messages that say something about what is durable."""
+
+
+class Performer:
+    """Does to the store, the links, the address and the applications what the core decided."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.last_refrain: act.Refrain | None = None
+        """Why this server did not take over, the last time it did not."""
+        self.copy_wanted = False
+        """A copy for the peer is to be taken as soon as everything logged is carried out."""
+
+    async def perform(self, effects: tuple[Effect, ...], now: int, context: Any) -> None:
+        """Carry the effects out in their order; `context` is what the event brought with it."""
+        for effect in effects:
+            await self._perform(effect, now, context)
+
+    async def _perform(self, effect: Effect, now: int, context: Any) -> None:
+        match effect:
+            case Say(message):
+                await self._before_saying(message)
+                self._node.peer.say(message)
+            case SayWitness(message):
+                await self._before_saying(message)
+                self._node.witness.say(message)
+            case TakeCopy():
+                self.copy_wanted = True
+            case Ship(seq, status):
+                assert self._node.store.unsafe is not None
+                self._node.peer.ship(self._node.store.unsafe, seq, status)
+            case _:
+                await self._act(effect, now, context)
+                self._node.trace.note(effect, now)
+
+    async def _before_saying(self, message: wire.Message) -> None:
+        if isinstance(message, _NEEDS_DISK):
+            await self.flush()
+        else:
+            self._node.trace.flush()
+
+    async def flush(self) -> None:
+        """Make durable what is not, write the trace, and then tell the applications what it says."""
+        for queue in self._node.store.dirty:
+            await asyncio.to_thread(queue.sync)
+        self.tell_trace()
+
+    def tell_trace(self) -> None:
+        """Write the trace, and then tell the applications what it says."""
+        self._node.trace.flush()
+        self._node.offers.answer()
+
+    async def _act(self, action: act.ServerAction, now: int, context: Any) -> None:
+        """Do one action of the protocol, whole, before the next."""
+        match action:
+            case act.Start():
+                self._node.store.start()
+            case act.Store(_, seq):
+                self._node.store.store(seq, context.message.operation)
+            case act.StoreStatus(_, seq, status):
+                outcome = Outcome(status is Status.DONE, context.message.amount)
+                self._node.store.store_status(seq, outcome)
+            case act.Apply():
+                assert isinstance(context, Entry)
+                self._node.store.apply(context)
+            case act.Log(_, seq):
+                self._node.store.log(seq, context.encoded)
+                self._node.offers.logged(seq, context)
+            case act.CarryOut(_, seq, _, _):
+                self._node.store.carried(seq, context)
+            case act.Acknowledge(_, seq):
+                self._node.offers.acknowledged(seq)
+            case act.Trim(_, upto):
+                self._node.store.trim(upto, needs_room=self._node.is_full())
+            case act.Promise(epoch, _) | act.HearEpoch(epoch):
+                self._node.store.see(epoch)
+            case act.HearGoodbye() | act.HearReturn():
+                self._node.store.peer_left(isinstance(action, act.HearGoodbye))
+            case act.Refrain():
+                self.last_refrain = action
+                fields = {"clause": action.clause, "reason": action.reason}
+                log.warning("does not take over", extra={"fields": fields})
+            case (
+                act.Discard()
+                | act.TakeRole()
+                | act.Enable()
+                | act.Disable()
+                | act.StartInterception()
+                | act.StartApplications()
+                | act.StopApplications()
+                | act.StepDown()
+                | act.SetAside()
+                | act.Resynchronise()
+                | act.Copy()
+            ):
+                await self._change(action)
+            case (
+                act.ReportSafe()
+                | act.CountPromise()
+                | act.CountLease()
+                | act.Release()
+                | act.HearRelease()
+                | act.HearSafe()
+                | act.Drop()
+                | act.Declare()
+                | act.HearRecorded()
+            ):
+                pass  # known, and said or heard: there is nothing to be done about it
+            case _:
+                assert_never(action)
+
+    async def _change(self, action: act.ServerAction) -> None:
+        """The actions of which an operator wants to read in the log, or which wait for something."""
+        if not isinstance(action, act.Enable):
+            log.info(type(action).__name__, extra={"fields": _fields(action)})
+        match action:
+            case act.Discard(_, kept, last):
+                await self.flush()
+                self._node.store.discard(kept, last)
+            case act.TakeRole(epoch, _):
+                self._node.store.take_role(epoch)
+                self._node.start_task(asyncio.to_thread(self._node.store.sync_data))
+                self.last_refrain = None
+            case act.Enable(until):
+                await self._enable(until)
+            case act.Disable():
+                await self._node.identity.disable()
+            case act.StartApplications():
+                self._node.serving.start(self._node.store.data)
+            case act.StopApplications():
+                self._node.offers.forget()
+                await self._node.serving.stop()
+            case act.StepDown():
+                self._node.store.step_down()
+                self._node.peer.stop_shipping()
+            case act.SetAside(_, kept, last):
+                self._node.store.set_aside(kept, last)
+            case act.Resynchronise(epoch, upto):
+                self._node.store.resynchronise(epoch, upto, self._node.peer.received())
+            case act.Copy(epoch, upto):
+                self._node.peer.send_copy(epoch, self._node.core.know.applied, upto)
+            case _:
+                pass
+
+    async def _enable(self, until: int) -> None:
+        try:
+            await self._node.identity.enable(until)
+        except (EnvironmentFault, CallerError) as error:
+            # Late, or the guard is gone. The core sees by its own clock whether a grant is left, and tries again.
+            log.error("the public identity cannot be enabled: %s", error, extra={"fields": {"until": until}})
+            await self._node.identity.disable()
+
+
+def _fields(action: act.ServerAction) -> dict[str, Any]:
+    return {name: getattr(action, name) for name in action.__dataclass_fields__}
