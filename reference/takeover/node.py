@@ -205,7 +205,7 @@ class Node:
             else:
                 if not self.inbox:
                     continue
-            self.performer.tell_trace()
+            await self.performer.flush()
             return
 
     async def _apply(self) -> None:

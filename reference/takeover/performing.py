@@ -36,6 +36,7 @@ class Performer:
         """Why this server did not take over, the last time it did not."""
         self.copy_wanted = False
         """A copy for the peer is to be taken as soon as everything logged is carried out."""
+        self._acknowledged_alone = False
 
     async def perform(self, effects: tuple[Effect, ...], now: int, context: Any) -> None:
         """Carry the effects out in their order; `context` is what the event brought with it."""
@@ -69,10 +70,9 @@ class Performer:
         """Make durable what is not, write the trace, and then tell the applications what it says."""
         for queue in self._node.store.dirty:
             await asyncio.to_thread(queue.sync)
-        self.tell_trace()
-
-    def tell_trace(self) -> None:
-        """Write the trace, and then tell the applications what it says."""
+        if self._acknowledged_alone:
+            self._acknowledged_alone = False
+            await asyncio.to_thread(self._node.store.sync_data)
         self._node.trace.flush()
         self._node.offers.answer()
 
@@ -95,7 +95,7 @@ class Performer:
             case act.CarryOut(_, seq, _, _):
                 self._node.store.carried(seq, context)
             case act.Acknowledge(_, seq):
-                self._node.offers.acknowledged(seq)
+                self._acknowledge(seq)
             case act.Trim(_, upto):
                 self._node.store.trim(upto, needs_room=self._node.is_full())
             case act.Promise(epoch, _) | act.HearEpoch(epoch):
@@ -134,6 +134,11 @@ class Performer:
                 pass  # known, and said or heard: there is nothing to be done about it
             case _:
                 assert_never(action)
+
+    def _acknowledge(self, seq: int) -> None:
+        self._node.offers.acknowledged(seq)
+        if self._node.config.constants.synchronous and seq > self._node.core.know.safe_upto:
+            self._acknowledged_alone = True  # this server's disk is the only one that has it (SYNC-1)
 
     async def _change(self, action: act.ServerAction) -> None:
         """The actions of which an operator wants to read in the log, or which wait for something."""
