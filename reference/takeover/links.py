@@ -110,8 +110,48 @@ class Link:
         raise NotImplementedError
 
 
+class Refusals:
+    """Logs what the witness refuses, once as long as it says the same."""
+
+    def __init__(self) -> None:
+        self._last: tuple[str, str] | None = None
+
+    def heard(self, message: wire.Message, epoch: int) -> None:
+        """The witness said this to a server whose data is of `epoch`."""
+        match message:
+            case wire.Leased():
+                self._last = None
+            case wire.NotLeased(_, _, _, current, clause, reason) if (clause, reason) != self._last:
+                self._last = (clause, reason)
+                fields = {"clause": clause, "witness_epoch": current, "epoch": epoch}
+                if current < epoch:  # it cannot be: somebody has to look
+                    log.error(
+                        "the witness refuses, and is behind this server: %s", reason, extra={"fields": fields}
+                    )
+                else:
+                    log.info("the witness refuses a lease: %s", reason, extra={"fields": fields})
+
+
 class WitnessLink(Link):
-    """The link to the witness."""
+    """The link to the witness.
+
+    What was declared last is said again whenever the link comes up: a witness that lost its record, and was told which
+    epoch to adopt, has to hear it.
+    """
+
+    def __init__(self, node: Node, hello: wire.Hello) -> None:
+        super().__init__(node, hello)
+        self._refusals = Refusals()
+        self._declared: wire.DeclareEligible | None = None
+
+    def say(self, message: wire.Message) -> None:
+        if isinstance(message, wire.DeclareEligible):
+            self._declared = message
+        super().say(message)
+
+    def _came_up(self) -> None:
+        if self._declared:
+            super().say(self._declared)
 
     def start(self) -> None:
         """Keep it up from now on."""
@@ -127,6 +167,7 @@ class WitnessLink(Link):
             await asyncio.sleep(REDIAL_S)
 
     async def _heard(self, message: wire.Message) -> None:
+        self._refusals.heard(message, self._node.core.know.epoch)
         self._node.tell(ev.WitnessSaid(message))
 
 

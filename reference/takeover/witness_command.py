@@ -1,17 +1,72 @@
-"""`takeover witness --config FILE`: run the witness of a pair until it is told to stop (SIGTERM or SIGINT)."""
+"""`takeover witness --config FILE`: run the witness of a pair until it is told to stop (SIGTERM or SIGINT).
+
+With `--new`, or with `--adopt EPOCH --holder SERVER`, it runs nothing: it tells a witness without a record what it is,
+once. Nobody but a person can know that, and a witness that guessed would grant a lease that is out already.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 
+from takeover import service_command
 from takeover.cli import Exit
 from takeover.config import load_witness
-from takeover.service_command import configure, run_service
+from takeover.core.witness import NEW_PAIR, adopted
+from takeover.errors import TakeoverError
+from takeover.witness_record import shown, write_record
 from takeover.witness_service import run_witness
+from takeover_spec.codec import GREATEST
+from takeover_spec.knowledge import WitnessKnowledge
+from takeover_spec.words import Identity
 
-__all__ = ["configure", "run"]
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    service_command.configure(parser)
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument(
+        "--new",
+        action="store_true",
+        help="do not run, but tell a witness without a record that its pair is new, and never ran",
+    )
+    told.add_argument(
+        "--adopt",
+        type=_epoch,
+        metavar="EPOCH",
+        help="do not run, but tell a witness without a record which epoch its pair is in: the highest that `takeover"
+        " status` shows on either server",
+    )
+    parser.add_argument(
+        "--holder",
+        choices=[identity.name.lower() for identity in Identity],
+        help="with --adopt: the server that is active in that epoch, or was",
+    )
 
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Run the command."""
-    return run_service(arguments.config, load_witness, run_witness)
+    if (arguments.adopt is None) != (arguments.holder is None):
+        print("takeover witness: --adopt and --holder go together", file=sys.stderr)
+        return Exit.USAGE
+    if arguments.new:
+        return _tell(arguments, NEW_PAIR)
+    if arguments.adopt is not None:
+        return _tell(arguments, adopted(arguments.adopt, Identity[arguments.holder.upper()]))
+    return service_command.run_service(arguments.config, load_witness, run_witness)
+
+
+def _tell(arguments: argparse.Namespace, know: WitnessKnowledge) -> Exit:
+    try:
+        write_record(load_witness(arguments.config).data_directory, know)
+    except TakeoverError as error:
+        print(error, file=sys.stderr)
+        return service_command.status_of(error)
+    print(f"the witness was told: {shown(know)}")
+    return Exit.HOLDS
+
+
+def _epoch(word: str) -> int:
+    if not (word.isascii() and word.isdigit() and 1 <= int(word) <= GREATEST):
+        raise argparse.ArgumentTypeError(f"{word!r} is not an epoch: a whole number from 1")
+    return int(word)

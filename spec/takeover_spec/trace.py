@@ -179,11 +179,12 @@ def parse_header(text: str | bytes, where: str = "line 1") -> Header:
     first = record(HeaderLine, values, where)
     if first.party not in PARTIES:
         raise Malformed(f"{where}.party", f"{shown(first.party)} is not one of {', '.join(PARTIES)}")
-    parse_found = _parse_witness_found if first.party == "witness" else _parse_server_found
+    parse_found = parse_witness_found if first.party == "witness" else _parse_server_found
     return Header(first.party, first.pair, first.constants, parse_found(first.found, f"{where}.found"))
 
 
-def _parse_witness_found(found: dict[str, Any], where: str) -> WitnessKnowledge:
+def parse_witness_found(found: dict[str, Any], where: str) -> WitnessKnowledge:
+    """What a witness knows that found these values; raises `Malformed`."""
     values = _durable(WitnessKnowledge(), WITNESS_FOUND, found, where)
     if values.get("holder", 0) not in tuple(Identity):
         raise Malformed(f"{where}.holder", f"{values['holder']} is neither 0 nor 1")

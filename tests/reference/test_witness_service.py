@@ -10,10 +10,15 @@ from typing import Any, cast
 import pytest
 
 from takeover.channel import Connection
+from takeover.cli import Exit, main
 from takeover.config import load_witness
-from takeover.errors import DiskFull
+from takeover.core.witness import NEW_PAIR, adopted
+from takeover.data_directory import DataDirectory
+from takeover.errors import CallerError, DiskFull, StateDamaged
+from takeover.witness_record import write_record
 from takeover.witness_service import WitnessService
 from takeover_spec import wire
+from takeover_spec.knowledge import WitnessKnowledge
 from takeover_spec.words import Identity
 
 
@@ -28,20 +33,25 @@ class Heard:
         self.messages.append(message)
 
 
-def service(tmp_path: Path) -> WitnessService:
-    """A witness that waits for nobody: its leases last a millisecond."""
+def service(tmp_path: Path, told: WitnessKnowledge | None = NEW_PAIR) -> WitnessService:
+    """A witness that waits for nobody: its leases last a millisecond. It was told this, if it has no record."""
     file = tmp_path / "witness.toml"
     file.write_text(
         'pair = "p"\nlisten = "127.0.0.1:1"\ndata_directory = "witness"\n'
         "[grants]\nlease_ms = 1\npromise_ms = 1\nexpiry_slack_ms = 0\n"
     )
-    return WitnessService(load_witness(file))
+    config = load_witness(file)
+    if told is not None and not (config.data_directory / "state.json").exists():
+        write_record(config.data_directory, told)
+    return WitnessService(config)
 
 
-def said(witness: WitnessService, message: wire.Message) -> list[wire.Message]:
-    """What the witness answers the primary."""
+def said(
+    witness: WitnessService, message: wire.Message, sender: Identity = Identity.PRIMARY
+) -> list[wire.Message]:
+    """What the witness answers."""
     heard = Heard()
-    witness._said(cast(Connection, heard), Identity.PRIMARY, message)
+    witness._said(cast(Connection, heard), sender, message)
     return heard.messages
 
 
@@ -56,11 +66,117 @@ def test_what_it_granted_and_recorded_it_knows_after_a_restart(tmp_path: Path) -
         witness.stop()
         witness._directory.close()
         again = service(tmp_path)
+        assert again._core is not None
         known = again._core.know
         assert (1, Identity.PRIMARY, 1, True) == (known.epoch, known.holder, known.version, known.eligible)
         again._directory.close()
 
     asyncio.run(play())
+
+
+def test_without_a_record_it_refuses_every_lease_and_says_nothing_else(tmp_path: Path) -> None:
+    """Whatever the epoch; and it records nothing, and writes no trace."""
+
+    async def play() -> None:
+        witness = service(tmp_path, None)
+        await asyncio.sleep(0.002)
+        for epoch in (1, 7):
+            (refused,) = said(witness, wire.AskLease(epoch, 3, 5))
+            assert isinstance(refused, wire.NotLeased)
+            assert (epoch, 3, 5, 0) == (refused.epoch, refused.run, refused.sent, refused.current)
+            assert "no record" in refused.reason
+        assert [] == said(witness, wire.DeclareEligible(7, 1, True))
+        assert [] == said(witness, wire.Released(7))
+        assert not (tmp_path / "witness" / "trace").exists()
+        witness._directory.close()
+        again = service(tmp_path, None)
+        assert isinstance(said(again, wire.AskLease(1, 3, 5))[0], wire.NotLeased)
+        again._directory.close()
+
+    asyncio.run(play())
+
+
+def test_an_adopted_epoch_is_renewed_for_its_holder_and_nobody_is_eligible(tmp_path: Path) -> None:
+    """Not even a declaration of an older version helps anybody else; the holder's next one is recorded."""
+
+    async def play() -> None:
+        witness = service(tmp_path, adopted(7, Identity.PRIMARY))
+        await asyncio.sleep(0.002)
+        assert [wire.Leased(7, 3, 5)] == said(witness, wire.AskLease(7, 3, 5))
+        (refused,) = said(witness, wire.AskLease(8, 3, 5), Identity.SECONDARY)
+        assert isinstance(refused, wire.NotLeased)
+        assert "not recorded as eligible" in refused.reason
+        assert [wire.Recorded(7, 4, True)] == said(witness, wire.DeclareEligible(7, 4, True))
+        await asyncio.sleep(0.002)
+        assert [wire.Leased(8, 3, 5)] == said(witness, wire.AskLease(8, 3, 5), Identity.SECONDARY)
+        witness._directory.close()
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("epoch", "sender", "reason"),
+    [
+        (7, Identity.PRIMARY, "knows only older epochs"),
+        (5, Identity.SECONDARY, "has the other server down as the holder"),
+        (4, Identity.PRIMARY, "is over"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_with_the_epoch(
+    tmp_path: Path, epoch: int, sender: Identity, reason: str
+) -> None:
+    """A witness that was told too old an epoch, or the wrong holder, is recognised by its answer."""
+
+    async def play() -> None:
+        witness = service(tmp_path, adopted(5, Identity.PRIMARY))
+        await asyncio.sleep(0.002)
+        (refused,) = said(witness, wire.AskLease(epoch, 3, 5), sender)
+        assert isinstance(refused, wire.NotLeased)
+        assert (5, "ROLE-5") == (refused.current, refused.clause)
+        assert reason in refused.reason
+        witness._directory.close()
+
+    asyncio.run(play())
+
+
+def test_a_record_is_never_replaced(tmp_path: Path) -> None:
+    """Neither of a witness that runs, nor of one that does not."""
+    path = tmp_path / "witness"
+    write_record(path, adopted(7, Identity.SECONDARY))
+    with pytest.raises(CallerError, match="has a record, and keeps it: epoch 7, held by the secondary"):
+        write_record(path, NEW_PAIR)
+    witness = service(tmp_path)
+    with pytest.raises(CallerError, match="held by process"):
+        write_record(path, NEW_PAIR)
+    witness._directory.close()
+
+
+def test_a_record_that_is_none_stops_the_witness(tmp_path: Path) -> None:
+    """A state file with other names, or values that cannot be, is damage, with the file named."""
+    for values in ({"epoch": 1}, {"epoch": 1, "holder": 2, "version": 0, "eligible": False, "ended": False}):
+        directory = DataDirectory.open(tmp_path / "witness")
+        directory.state.save(cast(Any, values))
+        directory.close()
+        with pytest.raises(StateDamaged, match=r"state\.json"):
+            service(tmp_path)
+        DataDirectory.open(tmp_path / "witness").close()  # it is not held any more
+
+
+def test_the_operator_tells_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once, with `--new` or `--adopt`; the second time is refused, and so is half of an order."""
+    file = tmp_path / "witness.toml"
+    file.write_text('pair = "p"\nlisten = "127.0.0.1:1"\ndata_directory = "witness"\n')
+    command = ["witness", "--config", str(file)]
+    for half in (["--adopt", "7"], ["--holder", "primary"], ["--new", "--holder", "primary"]):
+        assert Exit.USAGE == main([*command, *half])
+        assert "--adopt and --holder go together" in capsys.readouterr().err
+    assert Exit.HOLDS == main([*command, "--adopt", "7", "--holder", "secondary"])
+    assert "the witness was told: epoch 7, held by the secondary\n" == capsys.readouterr().out
+    assert Exit.USAGE == main([*command, "--new"])
+    assert "has a record, and keeps it: epoch 7" in capsys.readouterr().err
+    for wrong in (["--adopt", "0", "--holder", "primary"], ["--new", "--adopt", "1", "--holder", "primary"]):
+        with pytest.raises(SystemExit, match="2"):
+            main([*command, *wrong])
 
 
 def test_a_witness_that_cannot_save_never_speaks_again(

@@ -2,6 +2,9 @@
 
 It stores no data and knows no queue: an epoch, its holder, and whether the other one may succeed. Its clock serves
 only to tell when a lease it granted has run out.
+
+What it knows has to be durable, and a disk can be lost. A witness that finds nothing cannot tell that from a pair that
+never ran, so it grants nothing until a person has told it which of the two it is: `NEW_PAIR`, or `adopted`.
 """
 
 from __future__ import annotations
@@ -22,6 +25,23 @@ class Answer:
 
 
 WitnessEffect = act.WitnessAction | Answer
+
+NEW_PAIR = WitnessKnowledge()
+"""What a witness is told of a pair that never ran."""
+
+
+def adopted(epoch: int, holder: Identity) -> WitnessKnowledge:
+    """What a witness is told of a pair that runs: nobody is eligible, until the holder says so again (LEASE-3)."""
+    return WitnessKnowledge(epoch=epoch, holder=holder)
+
+
+def answer_untold(message: wire.Message) -> tuple[Answer, ...]:
+    """What a witness answers that found nothing on its disk, and was not told what it is."""
+    match message:
+        case wire.AskLease(epoch, run, sent):
+            reason = "the witness has no record: tell it whether the pair is new, or which epoch to adopt"
+            return (Answer(wire.NotLeased(epoch, run, sent, 0, "LEASE-3", reason)),)
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +113,12 @@ def _refusal(witness: Witness, sender: Identity, epoch: int, now: int) -> tuple[
     know = witness.know
     if epoch == know.epoch and sender == know.holder and epoch >= 1:
         return ("LEASE-5", "this epoch was released") if know.ended else None
+    if epoch == know.epoch and epoch >= 1:
+        return "ROLE-5", "the witness has the other server down as the holder of this epoch"
+    if epoch > know.epoch + 1:
+        return "ROLE-5", "the witness knows only older epochs: its record was lost, or it was told wrong"
     if epoch != know.epoch + 1:
-        return "ROLE-5", "the epoch asked for is not the next one"
+        return "ROLE-5", "the epoch asked for is over"
     if know.epoch >= 1 and sender == know.holder:
         return "LEASE-3", "the holder of an epoch does not succeed itself"
     if know.epoch >= 1 and not know.eligible:

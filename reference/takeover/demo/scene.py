@@ -15,9 +15,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from takeover.core.witness import NEW_PAIR
 from takeover.demo.link import Link
 from takeover.endpoint import Endpoint
 from takeover.errors import EnvironmentFault
+from takeover.witness_record import write_record
 
 PARTIES = ("witness", "primary", "secondary")
 
@@ -136,7 +138,8 @@ class Scene:
     """The directory of a demo, its addresses, its parties and the link between the servers."""
 
     def __init__(self, directory: Path, synchronous: bool) -> None:
-        """Write the configurations into `directory`, which exists and is empty. Nothing is started."""
+        """Write the configurations into `directory`, which exists and is empty, and tell the witness that the pair is
+        new. Nothing is started."""
         self.directory = directory
         self.addresses = _addresses()
         self.parties = {name: Party(name, directory) for name in PARTIES}
@@ -146,6 +149,7 @@ class Scene:
         mode = "synchronous" if synchronous else "asynchronous"
         for party in self.parties.values():
             party.config.write_text(_configuration(party, mode, self.addresses))
+        write_record(self.parties["witness"].data_directory, NEW_PAIR)
 
     async def clean_up(self) -> None:
         """Kill whatever still runs."""
