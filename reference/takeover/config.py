@@ -83,6 +83,8 @@ class NodeConfig:
     unsafe_bytes_max: int
     """When the unsafe queue holds this many bytes, applications are made to wait (QUEUE-6)."""
     applications: tuple[ApplicationConfig, ...]
+    metrics: Endpoint | None
+    """Where the figures for Prometheus are served; None is nowhere."""
     log_level: str
     """`debug`, `info`, `warning` or `error`."""
     log_file: Path | None
@@ -112,7 +114,7 @@ def load_node(path: Path) -> NodeConfig:
     grants = top.table("grants")
     constants = _constants(grants, synchronous)
     beat_ns, patience_ns = _beat_and_patience(grants, constants)
-    witness, queue = top.table("witness"), top.table("queue")
+    witness, queue, metrics = top.table("witness"), top.table("queue"), top.table("metrics")
     directory = _data_directory(top)
     level, log_file = _logging(top.table("logging"))
     config = NodeConfig(
@@ -128,10 +130,11 @@ def load_node(path: Path) -> NodeConfig:
         public_identity=_public_identity(top.table("public_identity")),
         unsafe_bytes_max=queue.number("unsafe_bytes_max", 64 << 20, 1 << 50, "bytes", 256 << 20),
         applications=_applications(top, directory),
+        metrics=metrics.endpoint("listen") if metrics.has("listen") else None,
         log_level=level,
         log_file=log_file,
     )
-    for table in (top, grants, witness, queue):
+    for table in (top, grants, witness, queue, metrics):
         table.finish()
     problems.raise_if_any()
     return config

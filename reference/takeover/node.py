@@ -16,13 +16,15 @@ import logging
 import signal
 from collections import deque
 from collections.abc import Coroutine
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from takeover.config import NodeConfig
 from takeover.core import Settings, begin, counted_ns, step
 from takeover.core import events as ev
 from takeover.data_directory import DataDirectory
-from takeover.errors import DiskFull
+from takeover.errors import ConfigurationError, DiskFull
 from takeover.identity import PublicIdentity
 from takeover.interception import Interception, NotAccepted
 from takeover.links import STORE_RETRY_S, PeerLink, WitnessLink
@@ -55,6 +57,11 @@ class Node:
 
     def __init__(self, config: NodeConfig) -> None:
         """Take the data directory and find what is there. Raises `TakeoverError`, and nothing is started."""
+        if config.metrics and not find_spec("prometheus_client"):
+            problem = (
+                "[metrics] needs prometheus_client, which is not installed: pip install 'takeover[metrics]'"
+            )
+            raise ConfigurationError(f"{config.file}: {problem}")
         self.config = config
         self.store = Store(DataDirectory.open(config.data_directory))
         found = self.store.found()
@@ -88,6 +95,7 @@ class Node:
         socket = config.data_directory / "intercept.sock"
         self._interception = Interception(socket, self.offers.submit)
         self.serving = Serving(config, socket, self.start_task)
+        self._metrics: Any = None
 
     # --- from outside ---------------------------------------------------------------------------
 
@@ -109,6 +117,11 @@ class Node:
             await self._interception.start()
             status = StatusServer(self.config.data_directory / "control.sock", lambda: status_of_node(self))
             await status.start()
+            if self.config.metrics:
+                figures = import_module(
+                    "takeover.metrics"
+                )  # needs what a server without figures need not have
+                self._metrics = figures.Metrics(self.config.metrics, lambda: status_of_node(self))
             await self.peer.start()
             self.witness.start()
             log.info("the server runs, passive", extra={"fields": {"trace": str(self.trace.path)}})
@@ -272,6 +285,8 @@ class Node:
         self.offers.refuse()
         await self.serving.stop()
         await self.identity.close()
+        if self._metrics:
+            await self._metrics.close()
         await self._interception.stop()
         for task in list(self._tasks):
             task.cancel()

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter, deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
 from takeover.core.effects import Effect, Say, SayWitness, Ship, TakeCopy
@@ -23,8 +26,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("takeover.node")
 
+REFUSALS_KEPT = 10
+"""How many refusals a server remembers for `takeover status`."""
+
 _NEEDS_DISK = (wire.Safe, wire.Position, wire.DeclareEligible)
 """The messages that say something about what is durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something that this server did not do, and why."""
+
+    at: datetime
+    clause: str
+    reason: str
 
 
 class Performer:
@@ -33,7 +48,11 @@ class Performer:
     def __init__(self, node: Node) -> None:
         self._node = node
         self.last_refrain: act.Refrain | None = None
-        """Why this server did not take over, the last time it did not."""
+        """Why this server did not take over, the last time it did not; None since it did."""
+        self.refusals: deque[Refusal] = deque(maxlen=REFUSALS_KEPT)
+        """The last ones, the newest last."""
+        self.refusals_total: Counter[str] = Counter()
+        """How many there were in this run, by clause."""
         self.copy_wanted = False
         """A copy for the peer is to be taken as soon as everything logged is carried out."""
         self._acknowledged_alone = False
@@ -104,6 +123,8 @@ class Performer:
                 self._node.store.peer_left(isinstance(action, act.HearGoodbye))
             case act.Refrain():
                 self.last_refrain = action
+                self.refusals.append(Refusal(datetime.now(UTC), action.clause, action.reason))
+                self.refusals_total[action.clause] += 1
                 fields = {"clause": action.clause, "reason": action.reason}
                 log.warning("does not take over", extra={"fields": fields})
             case (

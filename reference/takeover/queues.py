@@ -10,6 +10,7 @@ search from the beginning for every reader that starts in the middle.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -83,8 +84,12 @@ class Queue:
     @property
     def size_bytes(self) -> int:
         """How much room the updates take on the disk, in bytes."""
+        total = 0
         with os.scandir(self.updates.directory) as files:
-            return sum(file.stat().st_size for file in files)
+            for file in files:
+                with contextlib.suppress(FileNotFoundError):  # a segment that is dropped at this moment
+                    total += file.stat().st_size
+        return total
 
     def store(self, seq: int, operation: bytes) -> None:
         """Store an update; its number must be the next one."""

@@ -25,7 +25,8 @@ def status_of_node(node: Node) -> dict[str, Any]:
     def left_ms(until: int) -> int:
         return max(0, (until - now) // 1_000_000)
 
-    refrain = node.performer.last_refrain
+    performer, unsafe, safe = node.performer, node.store.unsafe, node.store.safe
+    refrain = performer.last_refrain
     return {
         "pair": node.config.pair,
         "identity": node.config.identity.name.lower(),
@@ -41,6 +42,15 @@ def status_of_node(node: Node) -> dict[str, Any]:
         "acknowledged": know.acknowledged,
         "eligible_declared": node.core.offered and node.core.recorded,
         "alone": know.alone,
+        "unsafe_queue": {
+            "updates": know.logged - max(know.safe_upto, know.applied) if unsafe else 0,
+            "bytes": unsafe.size_bytes if unsafe else 0,
+            "bytes_max": node.config.unsafe_bytes_max,
+        },
+        "safe_queue": {
+            "updates": know.newest - know.applied if safe else 0,
+            "bytes": safe.size_bytes if safe else 0,
+        },
         "public_identity": {"enabled": know.enabled and know.until > now, "until_ms": left_ms(know.until)},
         "grants": {
             "lease_ms": left_ms(know.lease_until),
@@ -50,6 +60,11 @@ def status_of_node(node: Node) -> dict[str, Any]:
         "peer_connected": node.peer.connected,
         "witness_connected": node.witness.connected,
         "last_refrain": {"clause": refrain.clause, "reason": refrain.reason} if refrain else None,
+        "refusals": [
+            {"at": r.at.isoformat(timespec="milliseconds"), "clause": r.clause, "reason": r.reason}
+            for r in performer.refusals
+        ],
+        "refusals_total": dict(performer.refusals_total),
         "resynchronise": know.returned or know.seen > know.epoch,
         "intercepting": know.intercepting,
         "serving": know.serving,

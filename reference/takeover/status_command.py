@@ -13,6 +13,9 @@ from takeover.config import load_node
 from takeover.control_client import ask
 from takeover.errors import ConfigurationError, TakeoverError
 
+REFUSALS_SHOWN = 3
+"""How many of the last refusals a person is shown."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
@@ -59,11 +62,16 @@ def _lines(status: dict[str, Any]) -> list[str]:
         *_row("grants", _grants(status["grants"])),
         *_row("queue", _unsafe_queue(status) if serving else _safe_queue(status)),
         *_row("peer" if serving else "takeover", _peer(status) if serving else _takeover(status)),
-        *_row("trace", status["trace"]),
     ]
     if serving:
         running = "are running" if status["serving"] else "are not running"
-        lines[-1:-1] = _row("applications", running)
+        lines += _row("applications", running)
+        lines += _row(
+            "updates", f"logged up to {status['logged']}, acknowledged up to {status['acknowledged']}"
+        )
+    lines += _row("trace", status["trace"])
+    for refusal in status["refusals"][-REFUSALS_SHOWN:]:
+        lines += _row("refused", f"{refusal['at']}  {refusal['clause']}: {refusal['reason']}")
     return lines
 
 
@@ -93,18 +101,27 @@ def _grants(grants: dict[str, Any]) -> str:
 
 
 def _unsafe_queue(status: dict[str, Any]) -> str:
-    waiting = status["logged"] - status["safe_upto"]
+    queue = status["unsafe_queue"]
     return (
-        f"{waiting} of {status['logged']} updates not known to be safe on the peer; acknowledged up to"
-        f" {status['acknowledged']}"
+        f"{queue['updates']} updates not known to be safe on the peer, {_size(queue['bytes'])} of"
+        f" {_size(queue['bytes_max'])}"
     )
 
 
 def _safe_queue(status: dict[str, Any]) -> str:
     return (
         f"applied up to {status['applied']}; {status['statuses'] - status['applied']} more can be applied,"
-        f" {status['stored'] - status['statuses']} lack their completion status"
+        f" {status['stored'] - status['statuses']} lack their completion status; {_size(status['safe_queue']['bytes'])}"
     )
+
+
+def _size(count: float) -> str:
+    """A number of bytes, in the unit that suits it."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.4g} {unit}"
+        count /= 1024
+    return f"{count:.4g} GiB"
 
 
 def _peer(status: dict[str, Any]) -> str:

@@ -33,7 +33,11 @@ STATUS: dict[str, Any] = {
     "grants": {"lease_ms": 940, "promise_ms": 0, "given_ms": 0},
     "peer_connected": True,
     "witness_connected": False,
+    "unsafe_queue": {"updates": 2, "bytes": 3 << 19, "bytes_max": 256 << 20},
+    "safe_queue": {"updates": 0, "bytes": 0},
     "last_refrain": None,
+    "refusals": [],
+    "refusals_total": {},
     "resynchronise": False,
     "intercepting": True,
     "serving": True,
@@ -47,7 +51,19 @@ PASSIVE = STATUS | {
     "stored": 15,
     "public_identity": {"enabled": False, "until_ms": 0},
     "grants": {"lease_ms": 0, "promise_ms": 0, "given_ms": 700},
+    "unsafe_queue": {"updates": 0, "bytes": 0, "bytes_max": 256 << 20},
+    "safe_queue": {"updates": 5, "bytes": 700},
     "last_refrain": {"clause": "ROLE-4", "reason": "the peer announced that it shuts down"},
+    "refusals": [
+        {"at": "2026-03-01T10:20:30.405+00:00", "clause": clause, "reason": reason}
+        for clause, reason in (
+            ("ROLE-1", "too long ago to be shown"),
+            ("ROLE-3", "one"),
+            ("REJOIN-3", "two"),
+            ("ROLE-4", "the peer announced that it shuts down"),
+        )
+    ],
+    "refusals_total": {"ROLE-1": 1, "ROLE-3": 1, "REJOIN-3": 1, "ROLE-4": 1},
     "serving": False,
 }
 
@@ -108,9 +124,10 @@ primary of pair db: active, epoch 3
   links            peer connected, witness NOT connected
   public identity  enabled for another 840 ms
   grants           lease for another 940 ms
-  queue            2 of 20 updates not known to be safe on the peer; acknowledged up to 17
+  queue            2 updates not known to be safe on the peer, 1.5 MiB of 256 MiB
   peer             eligible
   applications     are running
+  updates          logged up to 20, acknowledged up to 17
   trace            /var/lib/db/trace/000001.ndjson
 """
     assert expected == capsys.readouterr().out
@@ -125,9 +142,12 @@ primary of pair db: passive, epoch 3
   links            peer connected, witness NOT connected
   public identity  not enabled
   grants           promised the peer another 700 ms
-  queue            applied up to 10; 2 more can be applied, 3 lack their completion status
+  queue            applied up to 10; 2 more can be applied, 3 lack their completion status; 700 bytes
   takeover         refrained last: ROLE-4: the peer announced that it shuts down
   trace            /var/lib/db/trace/000001.ndjson
+  refused          2026-03-01T10:20:30.405+00:00  ROLE-3: one
+  refused          2026-03-01T10:20:30.405+00:00  REJOIN-3: two
+  refused          2026-03-01T10:20:30.405+00:00  ROLE-4: the peer announced that it shuts down
 """
     assert expected == capsys.readouterr().out
 
