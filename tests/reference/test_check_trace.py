@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import replace
+from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from takeover.cli import Exit, main
@@ -25,6 +27,8 @@ TAKES_OVER: list[tuple[int, act.Action]] = [
     (2000, act.Log(1, 1)),
 ]
 
+SCHEMA = json.loads(resources("takeover").joinpath("check_trace.schema.json").read_text())
+
 
 def trace(
     file: Path,
@@ -43,7 +47,9 @@ def checked(tmp_path: Path, *files: Path) -> tuple[int, dict[str, Any]]:
     """The exit status, and the verdict as JSON."""
     report = tmp_path / "report.json"
     status = main(["check-trace", *map(str, files), "--json", str(report)])
-    return status, json.loads(report.read_text())
+    written = json.loads(report.read_text())
+    jsonschema.validate(written, SCHEMA)
+    return status, written
 
 
 def test_a_good_trace_obeys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

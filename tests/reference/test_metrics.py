@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from urllib.request import urlopen
 
+import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -19,6 +22,8 @@ from takeover.metrics import Metrics
 from takeover.node import Node
 from takeover.status import status_of_node
 from takeover_spec import actions as act
+
+SCHEMA = json.loads(files("takeover").joinpath("status.schema.json").read_text())
 
 TOML = """\
 pair = "db"
@@ -100,6 +105,7 @@ def test_refusals_are_counted_by_clause(node: Node) -> None:
     refrain = act.Refrain("ROLE-3", "this server never had the data, and the primary begins")
     asyncio.run(node.performer.perform((refrain, refrain), 0, None))
     assert 2 == _fetched(node)["takeover_refusals_total clause=ROLE-3"]
+    jsonschema.validate(status_of_node(node), SCHEMA)
     assert [refrain.reason] * 2 == [refusal["reason"] for refusal in status_of_node(node)["refusals"]]
 
 

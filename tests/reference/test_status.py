@@ -5,14 +5,18 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from takeover.cli import Exit, main
 from takeover.control_client import NotRunning, ask
 from takeover.errors import EnvironmentFault, PeerError
+
+SCHEMA = json.loads(files("takeover").joinpath("status.schema.json").read_text())
 
 STATUS: dict[str, Any] = {
     "identity": "primary",
@@ -108,7 +112,9 @@ def line(status: dict[str, Any]) -> bytes:
 def test_the_status_is_asked_with_one_line_and_written_as_json(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Unchanged, and on one line."""
+    """Unchanged, and on one line, and as the schema says."""
+    jsonschema.validate(STATUS, SCHEMA)
+    jsonschema.validate(PASSIVE, SCHEMA)
     with answering(config.parent / "data", line(STATUS)) as asked:
         assert Exit.HOLDS == main(["status", "--config", str(config), "--json"])
     assert [b"status\n"] == asked
@@ -180,7 +186,9 @@ def test_a_node_that_does_not_run_is_undecided(
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(config.parent / "data" / "control.sock"))
     assert Exit.UNDECIDED == main(["status", "--config", str(config), "--json", str(report)])
-    assert "no node runs on it" in json.loads(report.read_text())["error"]
+    written = json.loads(report.read_text())
+    jsonschema.validate(written, SCHEMA)
+    assert "no node runs on it" in written["error"]
 
 
 def test_a_wrong_configuration_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
