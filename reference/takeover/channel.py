@@ -1,24 +1,33 @@
 """A connection on which framed messages go both ways: between the servers, and to the witness.
 
-Each side says `Hello` first, and goes on only if the other is who it should be and was told the same constants. From
-then on every frame is one message, parsed at this edge and nowhere else. Anything malformed ends the connection with
-the reason; nothing of it reaches the core.
+It is TLS 1.3, and each side shows a certificate; `keys` says whose is believed. Then each side says `Hello`, and goes
+on only if the other says it is who its certificate names, and was told the same constants. From then on every frame is
+one message, parsed at this edge and nowhere else. Anything malformed ends the connection with the reason; nothing of it
+reaches the core.
+
+A connection that ends without TLS's own goodbye ends like any other: in the middle of a frame it was cut off, and
+between two frames nothing follows from it, for any message may be lost.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
 from takeover.endpoint import Endpoint
 from takeover.errors import PeerError
+from takeover.keys import Keys, refusal_of
 from takeover_spec.codec import Malformed
 from takeover_spec.wire import LENGTH_BYTES, Hello, Message, agree, decode, encode, frame_length
 
 HELLO_TIMEOUT_S = 5.0
-"""How long the other side may take to say who it is, in seconds."""
+"""How long the other side may take to make a session, and then to say who it is, in seconds."""
+
+DIAL_TIMEOUT_S = 2.0
+"""How long a connection and its session may take to be made, in seconds; the kernel would try for minutes."""
 
 SILENCE_S = 4
 """After how many seconds without a sign of life from the other machine's kernel a connection is given up."""
@@ -73,9 +82,17 @@ def _notice_silence(writer: asyncio.StreamWriter) -> None:
 
 
 async def greet(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mine: Hello, expected: tuple[str, ...]
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    keys: Keys,
+    mine: Hello,
+    expected: tuple[str, ...],
 ) -> Connection:
-    """Say hello, and hear it. Raises `PeerError` when the other side is not one of `expected`, or disagrees."""
+    """Look at who is there, say hello, and hear it.
+
+    Raises `PeerError` when the other side is not one of `expected`, or disagrees; then it was told nothing.
+    """
+    party = keys.identify(*_shown(writer), expected)
     _notice_silence(writer)
     writer.write(encode(mine))
     try:
@@ -87,20 +104,38 @@ async def greet(
         raise PeerError(
             "closed before its hello" if theirs is None else f"a {type(theirs).__name__} before its hello"
         )
-    problem = agree(mine, theirs, expected)
+    problem = agree(mine, theirs, (party,))
     if problem:
-        raise PeerError(problem)
+        raise PeerError(f"{problem}; its certificate is that of the {party}")
     return Connection(reader, writer, theirs)
 
 
-async def dial(endpoint: Endpoint, mine: Hello, expected: tuple[str, ...]) -> Connection:
-    """Connect, and say hello. Raises `OSError` or `PeerError`."""
-    reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
+async def dial(endpoint: Endpoint, keys: Keys, mine: Hello, expected: tuple[str, ...]) -> Connection:
+    """Connect, and say hello. Raises `PeerError`, with the address, when that cannot be."""
     try:
-        return await greet(reader, writer, mine, expected)
+        async with asyncio.timeout(DIAL_TIMEOUT_S):
+            reader, writer = await asyncio.open_connection(
+                endpoint.host,
+                endpoint.port,
+                ssl=keys.client,
+                server_hostname="",  # no name is sent, or looked at
+            )
+    except OSError as error:
+        raise PeerError(f"{endpoint}: {refusal_of(error)}") from error
+    try:
+        return await greet(reader, writer, keys, mine, expected)
+    except PeerError as error:
+        writer.transport.abort()
+        raise PeerError(f"{endpoint}: {error}") from error
     except BaseException:
         writer.transport.abort()
         raise
+
+
+def _shown(writer: asyncio.StreamWriter) -> tuple[dict[str, Any], bytes]:
+    """The certificate that the other side showed, and OpenSSL verified: its fields, and its bytes."""
+    session = writer.get_extra_info("ssl_object")
+    return session.getpeercert(), session.getpeercert(binary_form=True)
 
 
 async def _read(reader: asyncio.StreamReader) -> Message | None:
@@ -113,7 +148,9 @@ async def _read(reader: asyncio.StreamReader) -> Message | None:
         if error.partial:
             raise PeerError(f"ended in the middle of a frame, after {len(error.partial)} bytes") from None
         return None
-    except (ConnectionError, OSError):
+    except ssl.SSLError as error:
+        raise PeerError(refusal_of(error)) from None
+    except OSError:
         return None
     except Malformed as error:
         raise PeerError(str(error)) from None

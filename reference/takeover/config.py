@@ -70,6 +70,8 @@ class NodeConfig:
     """Names the pair; two servers and a witness of different pairs do not talk."""
     identity: Identity
     data_directory: Path
+    keys: Path
+    """The directory of this party's keys."""
     constants: Constants
     """What both servers and the witness must have been told alike."""
     beat_ns: int
@@ -99,6 +101,8 @@ class WitnessConfig:
     pair: str
     listen: Endpoint
     data_directory: Path
+    keys: Path
+    """The directory of this party's keys."""
     constants: Constants
     """What both servers and the witness must have been told alike."""
     log_level: str
@@ -122,6 +126,7 @@ def load_node(path: Path) -> NodeConfig:
         pair=top.text("pair", *_PAIR),
         identity=identity,
         data_directory=directory,
+        keys=top.path("keys"),
         constants=constants,
         beat_ns=beat_ns,
         patience_ns=patience_ns,
@@ -152,6 +157,7 @@ def load_witness(path: Path) -> WitnessConfig:
         pair=top.text("pair", *_PAIR),
         listen=top.endpoint("listen"),
         data_directory=_data_directory(top),
+        keys=top.path("keys"),
         constants=_constants(grants, synchronous),
         log_level=level,
         log_file=log_file,

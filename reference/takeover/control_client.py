@@ -1,7 +1,7 @@
 """Asking a node that runs on this machine: one line to its control socket, one line of JSON back.
 
-The socket is in the data directory, and only its owner may use it; that is all the permission there is. A node that
-does not run has no socket, or one that nobody listens on; both are the same answer here: `NotRunning`.
+The socket is in the data directory, and only its owner and root may use it; the node asks the kernel who it is. A node
+that does not run has no socket, or one that nobody listens on; both are the same answer here: `NotRunning`.
 """
 
 from __future__ import annotations

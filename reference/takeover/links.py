@@ -1,7 +1,8 @@
 """The links of a server: to its peer and to the witness, kept up for as long as the server runs.
 
-The secondary dials the primary; both dial the witness. A link that breaks is dialled again. While it is down, what is
-said is lost, which the protocol allows for: everything that matters is said again.
+The secondary dials the primary; both dial the witness. A link that breaks is dialled again, also when it was broken
+because there are new keys. While it is down, what is said is lost, which the protocol allows for: everything that
+matters is said again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from takeover.channel import Connection, dial, greet
+from takeover.accepting import Acceptor
+from takeover.channel import Connection, dial
 from takeover.core import events as ev
 from takeover.errors import PeerError, TakeoverError
 from takeover.queues import Queue
@@ -57,6 +59,12 @@ class Link:
         """Send a message, or lose it."""
         if self._connection:
             self._connection.say(message)
+
+    def hang_up(self) -> None:
+        """Break the connection, so that another takes its place."""
+        if self._connection:
+            self._drop()
+            self._went_down()
 
     async def close(self) -> None:
         """Break the link for good."""
@@ -160,9 +168,10 @@ class WitnessLink(Link):
     async def _keep(self) -> None:
         while True:
             try:
-                connection = await dial(self._node.config.witness, self._hello, ("witness",))
+                node = self._node
+                connection = await dial(node.config.witness, node.keys, self._hello, ("witness",))
                 await self._listen_to(connection)
-            except (OSError, PeerError) as error:
+            except PeerError as error:
                 self._complain(str(error))
             await asyncio.sleep(REDIAL_S)
 
@@ -178,7 +187,7 @@ class PeerLink(Link):
         super().__init__(node, hello)
         self.grown = asyncio.Event()
         """Set when the unsafe queue has grown."""
-        self._server: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
         self._shipping: asyncio.Task[None] | None = None
         self._sending: asyncio.Task[None] | None = None
         self._incoming: IncomingCopy | None = None
@@ -186,17 +195,19 @@ class PeerLink(Link):
 
     async def start(self) -> None:
         """Keep it up from now on: the primary waits to be dialled, the secondary dials."""
-        config = self._node.config
+        config, start_task = self._node.config, self._node.start_task
         if config.identity is Identity.PRIMARY:
             listen = config.channel.listen
             assert listen is not None, "the configuration of a primary has it"
-            self._server = await asyncio.start_server(self._dialled, listen.host, listen.port)
+            keys, expected = self._node.keys, ("secondary",)
+            self._acceptor = Acceptor(listen, keys, self._hello, expected, self._listen_to, start_task)
+            self._acceptor.start()
         else:
-            self._dialling = self._node.start_task(self._keep())
+            self._dialling = start_task(self._keep())
 
     async def close(self) -> None:
-        if self._server:
-            self._server.close()
+        if self._acceptor:
+            await self._acceptor.close()
         await super().close()
         self._went_down()
 
@@ -205,19 +216,11 @@ class PeerLink(Link):
         assert peer is not None, "the configuration of a secondary has it"
         while True:
             try:
-                connection = await dial(peer, self._hello, ("primary",))
+                connection = await dial(peer, self._node.keys, self._hello, ("primary",))
                 await self._listen_to(connection)
-            except (OSError, PeerError) as error:
+            except PeerError as error:
                 self._complain(str(error))
             await asyncio.sleep(REDIAL_S)
-
-    async def _dialled(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await self._listen_to(await greet(reader, writer, self._hello, ("secondary",)))
-        except PeerError as error:
-            self._complain(str(error))
-        finally:
-            writer.transport.abort()
 
     def _came_up(self) -> None:
         self._went_down()  # what was on its way over the link before is not on this one
@@ -279,9 +282,8 @@ class PeerLink(Link):
         """Break the link after a while, so that both sides say anew where they stand."""
         connection = self._connection
         await asyncio.sleep(pause_s)
-        if connection is not None and connection is self._connection:
-            self._drop()
-            self._went_down()
+        if connection is self._connection:
+            self.hang_up()
 
     def send_copy(self, epoch: int, begun: int, upto: int) -> None:
         """Send the copy that was taken."""

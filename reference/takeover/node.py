@@ -27,11 +27,13 @@ from takeover.data_directory import DataDirectory
 from takeover.errors import ConfigurationError, DiskFull
 from takeover.identity import PublicIdentity
 from takeover.interception import Interception, NotAccepted
+from takeover.keys import Keys
 from takeover.links import STORE_RETRY_S, PeerLink, WitnessLink
 from takeover.linux import boottime_ns
 from takeover.offers import Offers
 from takeover.performing import Performer
 from takeover.queues import status_of
+from takeover.service_manager import ServiceManager
 from takeover.serving import Serving
 from takeover.status import StatusServer, status_of_node
 from takeover.store import Store
@@ -63,6 +65,7 @@ class Node:
             )
             raise ConfigurationError(f"{config.file}: {problem}")
         self.config = config
+        self.keys = Keys(config.keys, config.pair, config.identity.name.lower())
         self.store = Store(DataDirectory.open(config.data_directory))
         found = self.store.found()
         full = self.store.found_in_full()
@@ -96,6 +99,7 @@ class Node:
         self._interception = Interception(socket, self.offers.submit)
         self.serving = Serving(config, socket, self.start_task)
         self._metrics: Any = None
+        self._manager = ServiceManager()
 
     # --- from outside ---------------------------------------------------------------------------
 
@@ -106,6 +110,12 @@ class Node:
         )
         (self._urgent if urgent else self.inbox).append(event)
         self._woken.set()
+
+    def renew_keys(self) -> None:
+        """Read the keys anew, and make every connection anew with them."""
+        if self.keys.reload():
+            self.peer.hang_up()
+            self.witness.hang_up()
 
     # --- the rounds -----------------------------------------------------------------------------
 
@@ -124,14 +134,18 @@ class Node:
                 self._metrics = figures.Metrics(self.config.metrics, lambda: status_of_node(self))
             await self.peer.start()
             self.witness.start()
+            self.start_task(self.keys.keep_reminding())
+            self._manager.ready()
             log.info("the server runs, passive", extra={"fields": {"trace": str(self.trace.path)}})
             while not (self.core.stopping and not self.inbox):
                 await self._wait()
                 if self._failure:
                     raise self._failure
                 await self._round()
+                self._manager.alive()
             await status.stop()
         finally:
+            self._manager.stopping()
             await self._close()
 
     async def _wait(self) -> None:
@@ -140,11 +154,7 @@ class Node:
             return
         left_s = (self.core.wake_at(self._looked_at) - boottime_ns()) / 1e9
         if left_s > 0:
-            try:
-                async with asyncio.timeout(left_s):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
+            await self._manager.wait(self._woken, left_s)
 
     def _is_due(self) -> bool:
         """Whether the core wants to look at the clock."""
@@ -297,9 +307,13 @@ class Node:
 
 
 async def run_node(config: NodeConfig) -> None:
-    """Run a server until SIGTERM or SIGINT, which say goodbye to the peer. Raises `TakeoverError`."""
+    """Run a server until SIGTERM or SIGINT, which say goodbye to the peer. Raises `TakeoverError`.
+
+    A SIGHUP has it read its keys anew.
+    """
     node = Node(config)
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, node.renew_keys)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: node.tell(ev.Stopping()))
     await node.run()

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from takeover.core.state import status_upto
+from takeover.credentials import credentials_of, may_operate
 from takeover.linux import boottime_ns
 from takeover_spec.knowledge import lapsed
 
 if TYPE_CHECKING:
     from takeover.node import Node
+
+log = logging.getLogger("takeover.status")
 
 LINE_BYTES_MAX = 256
 
@@ -94,6 +99,15 @@ class StatusServer:
 
     async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            who = credentials_of(writer.get_extra_info("socket"))
+            if not may_operate(who):
+                fields = {"pid": who.pid, "uid": who.uid}
+                log.warning(
+                    "an operator is refused: user %d is not this server's", who.uid, extra={"fields": fields}
+                )
+                refusal = f"user {who.uid} may not operate this server: only root and user {os.geteuid()} may"
+                writer.write(json.dumps({"error": refusal}).encode() + b"\n")
+                return
             word = (await reader.readline()).strip()
             answer = (
                 self._status() if word == b"status" else {"error": f"{word!r} is not known; known: status"}

@@ -11,9 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from typing import assert_never
+from collections.abc import Coroutine
+from typing import Any, assert_never
 
-from takeover.channel import Connection, greet
+from takeover.accepting import Acceptor
+from takeover.channel import Connection
 from takeover.config import WitnessConfig
 from takeover.core.witness import (
     Answer,
@@ -24,8 +26,9 @@ from takeover.core.witness import (
     witness_step,
 )
 from takeover.data_directory import DataDirectory
-from takeover.errors import PeerError
+from takeover.keys import Keys
 from takeover.linux import boottime_ns
+from takeover.service_manager import ServiceManager
 from takeover.tracing import TraceWriter
 from takeover.witness_record import read_record, record_of
 from takeover_spec import actions as act
@@ -41,6 +44,7 @@ class WitnessService:
 
     def __init__(self, config: WitnessConfig) -> None:
         self._config = config
+        self._keys = Keys(config.keys, config.pair, "witness")
         self._directory = DataDirectory.open(config.data_directory)
         self._trace: TraceWriter | None = None
         self._core: Witness | None = None
@@ -64,10 +68,21 @@ class WitnessService:
         """Let `serve` end."""
         self._stopped.set()
 
+    def renew_keys(self) -> None:
+        """Read the keys anew, and have every connection made anew with them."""
+        if self._keys.reload():
+            for connection in self._connections:
+                connection.close()
+
     async def serve(self) -> None:
         """Serve until `stop`. Raises what made it impossible to go on, such as `StorageRefused`."""
-        listen = self._config.listen
-        server = await asyncio.start_server(self._connected, listen.host, listen.port)
+        listen, manager = self._config.listen, ServiceManager()
+        run = self._trace.run if self._trace else 0
+        mine = wire.hello(self._config.pair, "witness", run, self._config.constants)
+        servers = ("primary", "secondary")
+        acceptor = Acceptor(listen, self._keys, mine, servers, self._let_in, self._start_task)
+        acceptor.start()
+        reminding = self._start_task(self._keys.keep_reminding())
         if self._trace:
             fields = {"listen": str(listen), "trace": str(self._trace.path)}
             log.info("the witness listens", extra={"fields": fields})
@@ -77,33 +92,38 @@ class WitnessService:
                 "--new or --adopt, and start it again",
                 self._directory.path,
             )
-        async with server:
-            await self._stopped.wait()
-            for connection in self._connections:
-                connection.close()
+        manager.ready()
+        while not self._stopped.is_set():
+            await manager.wait(self._stopped)
+            manager.alive()
+        manager.stopping()
+        reminding.cancel()
+        await acceptor.close()
         self._directory.close()
         if self._failure:
             raise self._failure
         if self._trace:
             self._trace.close()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        run = self._trace.run if self._trace else 0
-        mine = wire.hello(self._config.pair, "witness", run, self._config.constants)
-        connection: Connection | None = None
-        party = "stranger"
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._task_ended)
+        return task
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and isinstance(failure := task.exception(), Exception):
+            self._failure = self._failure or failure
+            self._stopped.set()
+
+    async def _let_in(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        sender = Identity[connection.theirs.party.upper()]
+        log.info("a server is connected", extra={"fields": {"party": connection.theirs.party}})
         try:
-            connection = await greet(reader, writer, mine, ("primary", "secondary"))
-            self._connections.add(connection)
-            party = connection.theirs.party
             async for message in connection.messages():
-                self._said(connection, Identity[party.upper()], message)
-        except PeerError as error:
-            log.warning("connection refused: %s", error, extra={"fields": {"party": party}})
+                self._said(connection, sender, message)
         finally:
-            if connection:
-                self._connections.discard(connection)
-            writer.transport.abort()
+            self._connections.discard(connection)
 
     def _said(self, connection: Connection, sender: Identity, message: wire.Message) -> None:
         if self._failure:
@@ -150,9 +170,10 @@ class WitnessService:
 
 
 async def run_witness(config: WitnessConfig) -> None:
-    """Run a witness until SIGTERM or SIGINT. Raises `TakeoverError`."""
+    """Run a witness until SIGTERM or SIGINT; a SIGHUP has it read its keys anew. Raises `TakeoverError`."""
     service = WitnessService(config)
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, service.renew_keys)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
     await service.serve()

@@ -19,6 +19,7 @@ NODE = """
 pair = "db"
 identity = "primary"
 data_directory = "data"
+keys = "keys"
 [channel]
 listen = "127.0.0.1:7400"
 [witness]
@@ -32,6 +33,7 @@ WITNESS = """
 pair = "db"
 listen = "127.0.0.1:7401"
 data_directory = "data"
+keys = "keys"
 """
 
 
@@ -131,6 +133,7 @@ unsafe_byte_max = 1
         "pair",
         "identity",
         "data_directory",
+        "keys",
         "mood",
         "channel.listen",
         "witness.address",
@@ -248,6 +251,7 @@ def test_the_default_file_is_valid_and_holds_the_defaults(tmp_path: Path, name: 
         "pair",
         "identity",
         "data_directory",
+        "keys",
         "listen",
         "peer",
         "address",

@@ -18,6 +18,7 @@ from takeover import node as node_module
 from takeover.config import NodeConfig, load_node
 from takeover.endpoint import Endpoint
 from takeover.errors import ConfigurationError, EnvironmentFault
+from takeover.key_making import make_keys
 from takeover.metrics import Metrics
 from takeover.node import Node
 from takeover.status import status_of_node
@@ -29,6 +30,7 @@ TOML = """\
 pair = "db"
 identity = "secondary"
 data_directory = "data"
+keys = "keys/secondary/keys"
 [channel]
 peer = "127.0.0.1:1"
 [witness]
@@ -45,6 +47,7 @@ listen = "127.0.0.1:5"
 def config(tmp_path: Path) -> NodeConfig:
     """A node that is to serve figures."""
     (tmp_path / "node.toml").write_text(TOML)
+    make_keys(tmp_path / "keys", "db")
     return load_node(tmp_path / "node.toml")
 
 

@@ -78,7 +78,7 @@ def config(tmp_path: Path) -> Path:
     (tmp_path / "data").mkdir()
     file = tmp_path / "node.toml"
     file.write_text(
-        'pair = "db"\nidentity = "primary"\ndata_directory = "data"\n'
+        'pair = "db"\nidentity = "primary"\ndata_directory = "data"\nkeys = "keys"\n'
         '[channel]\nlisten = "127.0.0.1:1"\n[witness]\naddress = "127.0.0.1:2"\n'
         '[public_identity]\nlisten = "127.0.0.1:3"\nforward = "127.0.0.1:4"\n'
     )

@@ -15,6 +15,7 @@ from takeover.config import load_witness
 from takeover.core.witness import NEW_PAIR, adopted
 from takeover.data_directory import DataDirectory
 from takeover.errors import CallerError, DiskFull, StateDamaged
+from takeover.key_making import make_keys
 from takeover.witness_record import write_record
 from takeover.witness_service import WitnessService
 from takeover_spec import wire
@@ -37,9 +38,11 @@ def service(tmp_path: Path, told: WitnessKnowledge | None = NEW_PAIR) -> Witness
     """A witness that waits for nobody: its leases last a millisecond. It was told this, if it has no record."""
     file = tmp_path / "witness.toml"
     file.write_text(
-        'pair = "p"\nlisten = "127.0.0.1:1"\ndata_directory = "witness"\n'
+        'pair = "p"\nlisten = "127.0.0.1:1"\ndata_directory = "witness"\nkeys = "keys/witness/keys"\n'
         "[grants]\nlease_ms = 1\npromise_ms = 1\nexpiry_slack_ms = 0\n"
     )
+    if not (tmp_path / "keys").exists():
+        make_keys(tmp_path / "keys", "p")
     config = load_witness(file)
     if told is not None and not (config.data_directory / "state.json").exists():
         write_record(config.data_directory, told)
@@ -165,7 +168,7 @@ def test_a_record_that_is_none_stops_the_witness(tmp_path: Path) -> None:
 def test_the_operator_tells_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Once, with `--new` or `--adopt`; the second time is refused, and so is half of an order."""
     file = tmp_path / "witness.toml"
-    file.write_text('pair = "p"\nlisten = "127.0.0.1:1"\ndata_directory = "witness"\n')
+    file.write_text('pair = "p"\nlisten = "127.0.0.1:1"\ndata_directory = "witness"\nkeys = "keys"\n')
     command = ["witness", "--config", str(file)]
     for half in (["--adopt", "7"], ["--holder", "primary"], ["--new", "--holder", "primary"]):
         assert Exit.USAGE == main([*command, *half])

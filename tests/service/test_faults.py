@@ -6,17 +6,22 @@ Every test ends with the traces of all parties held against the rules.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from takeover.control_client import NotRunning, ask
 from takeover.demo.scene import Party, Scene
+from takeover.endpoint import Endpoint
+from takeover.key_making import make_keys
 from takeover.linux import boottime_ns
 from takeover.observer import Observer
 from takeover_spec import wire
@@ -147,27 +152,58 @@ def test_without_the_witness_the_promise_is_enough(tmp_path: Path) -> None:
 
 
 def test_strangers_change_nothing(tmp_path: Path) -> None:
-    """Garbage, a foreign pair, a second hello: each connection is closed with a logged reason, and the pair goes on."""
+    """Plain text, no certificate, that of another pair: refused with a logged reason, and the pair goes on."""
+    make_keys(tmp_path / "others", "other")
+    scene_directory = tmp_path / "scene"
+    scene_directory.mkdir()
 
     async def play(scene: Scene) -> None:
         for address, party in ((scene.addresses.channel, "primary"), (scene.addresses.witness, "witness")):
-            for sent in (b"GET / HTTP/1.0\r\n\r\n", b"\0\0\0\2[]", foreign_hello()):
-                reader, writer = await asyncio.open_connection(address.host, address.port)
-                writer.write(sent)
-                async with asyncio.timeout(10):
-                    while await reader.read(1000):
-                        pass  # its own hello, and then the end
-                writer.transport.abort()
-            assert "pair is 'demo' here and 'other' there" in log_of(scene.parties[party])
+            for context in (None, stranger(), stranger(tmp_path / "others" / "secondary" / "keys")):
+                await shout(address, context)
+            for reason in ("it does not speak TLS", "it shows no certificate", "its certificate is refused"):
+                said = f"a connection is refused: {OWN_HOST}: {reason}"
+                await until(said, partial(logs, scene.parties[party], said))
         await until("the pair to be in sync", lambda: leads(scene, "primary"))
         assert status(scene, "primary")["epoch"] == 1
 
-    in_scene(tmp_path, play)
+    in_scene(scene_directory, play)
 
 
-def foreign_hello() -> bytes:
-    """The hello of a server of another pair."""
-    return wire.encode(wire.Hello(wire.PROTOCOL, "other", "secondary", 1, 10**9, 10**9, 1000, 10**8, True))
+OWN_HOST = "127.0.0.1"
+
+
+def logs(party: Party, said: str) -> bool:
+    """Whether a party has logged something."""
+    return said in log_of(party)
+
+
+def stranger(keys: Path | None = None) -> ssl.SSLContext:
+    """What somebody dials with who looks at nobody."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if keys:
+        context.load_cert_chain(keys / "own.crt", keys / "own.key")
+    return context
+
+
+async def shout(address: Endpoint, context: ssl.SSLContext | None) -> None:
+    """Dial, say hello as the secondary, and listen until the end."""
+    with contextlib.suppress(OSError):
+        reader, writer = await asyncio.open_connection(
+            address.host,
+            address.port,
+            ssl=context,
+            server_hostname="" if context else None,
+            local_addr=(OWN_HOST, 0),
+        )
+        writer.write(
+            wire.encode(wire.Hello(wire.PROTOCOL, "demo", "secondary", 1, 10**9, 10**9, 1000, 10**8, True))
+        )
+        async with asyncio.timeout(10):
+            assert b"" == await reader.read(1000)  # not even a hello
+        writer.transport.abort()
 
 
 def test_a_second_server_on_the_same_directory_is_refused(tmp_path: Path) -> None:

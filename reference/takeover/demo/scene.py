@@ -19,6 +19,7 @@ from takeover.core.witness import NEW_PAIR
 from takeover.demo.link import Link
 from takeover.endpoint import Endpoint
 from takeover.errors import EnvironmentFault
+from takeover.key_making import make_keys
 from takeover.witness_record import write_record
 
 PARTIES = ("witness", "primary", "secondary")
@@ -67,6 +68,8 @@ class Party:
         self.data_directory = directory / name
         self.traces = self.data_directory / "trace"
         """Where its traces are, a file for each run."""
+        self.keys = directory / "keys" / name / "keys"
+        """Its keys, as they are made for every demo anew."""
         self.log = directory / f"{name}.log"
         self._process: asyncio.subprocess.Process | None = None
 
@@ -138,8 +141,8 @@ class Scene:
     """The directory of a demo, its addresses, its parties and the link between the servers."""
 
     def __init__(self, directory: Path, synchronous: bool) -> None:
-        """Write the configurations into `directory`, which exists and is empty, and tell the witness that the pair is
-        new. Nothing is started."""
+        """Write configurations and keys into `directory`, which exists and is empty, and tell the witness that the
+        pair is new. Nothing is started."""
         self.directory = directory
         self.addresses = _addresses()
         self.parties = {name: Party(name, directory) for name in PARTIES}
@@ -147,6 +150,7 @@ class Scene:
         """How long the link takes each way, in ms."""
         self.link = Link(self.addresses.link, self.addresses.channel, self.link_ms)
         mode = "synchronous" if synchronous else "asynchronous"
+        make_keys(directory / "keys", "demo")
         for party in self.parties.values():
             party.config.write_text(_configuration(party, mode, self.addresses))
         write_record(self.parties["witness"].data_directory, NEW_PAIR)
@@ -164,7 +168,10 @@ def _configuration(party: Party, mode: str, at: Addresses) -> str:
         f"[grants]\nlease_ms = {GRANT_MS}\npromise_ms = {GRANT_MS}\n"
         f"drift_ppm = {DRIFT_PPM}\nexpiry_slack_ms = {SLACK_MS}\n"
     )
-    common = f'pair = "demo"\nmode = "{mode}"\ndata_directory = {_quoted(party.data_directory)}\n'
+    common = (
+        f'pair = "demo"\nmode = "{mode}"\ndata_directory = {_quoted(party.data_directory)}\n'
+        f"keys = {_quoted(party.keys)}\n"
+    )
     if party.name == "witness":
         return f'{common}listen = "{at.witness}"\n{grants}'
     application = at.applications[party.name]
