@@ -214,7 +214,9 @@ def prove_core(
         found = replace(core, know=replace(core.know, **_FORGOTTEN))
         assumed = [*bounds, *invariant(found, before).values()]
         yield _prove(
-            "Begin", lambda: _claims(found, now, lambda: begin(core.settings, found.know, now)), assumed
+            "Begin",
+            lambda: _claims(found, now, lambda: begin(core.settings, found.know, now, _number("promised"))),
+            assumed,
         )
     assumed = [*bounds, *invariant(core, before).values()]
     for name, event, granted in _events():
@@ -237,7 +239,9 @@ def prove_witness(
     assumed = [*bounds, *_witness_invariant(witness).values(), now >= 0]
     if wanted("Witness Begin"):
         yield _prove(
-            "Witness Begin", lambda: _claims(witness, now, lambda: begin_witness(c, know, now)), assumed
+            "Witness Begin",
+            lambda: _claims(witness, now, lambda: begin_witness(c, know, now, _number("leased"))),
+            assumed,
         )
     for kind in wire.MESSAGES:
         if wanted(f"Witness {kind.__name__}"):

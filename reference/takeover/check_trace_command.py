@@ -21,7 +21,7 @@ from typing import Any
 
 from takeover.cli import Exit
 from takeover_spec.codec import kind_of, plain
-from takeover_spec.trace import Verdict, check, follows
+from takeover_spec.trace import Verdict, check, follows, forgets
 
 _STATUS = {
     "obeys": Exit.HOLDS,
@@ -94,10 +94,12 @@ def breaks_between_runs(judged: Sequence[Judged]) -> list[Break]:
     for of_one_party in runs.values():
         for earlier, later in pairwise(of_one_party):
             known, header = earlier.verdict.knows, later.verdict.header
+            before = earlier.verdict.header
             assert header is not None
+            assert before is not None
             trusted = earlier.verdict.verdict in ("obeys", "incomplete")
             if trusted and known is not None:
-                problem = follows(known, header.found)
+                problem = follows(known, header.found) or forgets(before, later.verdict)
                 if problem:
                     breaks.append(Break(earlier.file, later.file, problem))
     return breaks

@@ -25,6 +25,7 @@ from takeover.core import Settings, begin, counted_ns, step
 from takeover.core import events as ev
 from takeover.data_directory import DataDirectory
 from takeover.errors import ConfigurationError, DiskFull
+from takeover.granted_length import GrantedLength
 from takeover.identity import PublicIdentity
 from takeover.interception import Interception, NotAccepted
 from takeover.keys import Keys
@@ -85,7 +86,8 @@ class Node:
         self.inbox: deque[ev.Event] = deque()
         self._urgent: deque[ev.Event] = deque()  # what keeps the grants alive does not wait behind updates
         self._began = boottime_ns()
-        self.core, self._first = begin(settings, found, self._began)
+        self.promised = GrantedLength(self.store.directory, c.promise_ns)
+        self.core, self._first = begin(settings, found, self._began, self.promised.longest_ns)
         self._looked_at = self._began  # when the core was last told the time
         self._woken = asyncio.Event()
         self.offers = Offers(self._woken.set)

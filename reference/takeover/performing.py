@@ -171,6 +171,7 @@ class Performer:
                 self._node.store.discard(kept, last)
             case act.TakeRole(epoch, _):
                 self._node.store.take_role(epoch)
+                self._node.promised.waited_out()
                 self._node.start_task(asyncio.to_thread(self._node.store.sync_data))
                 self.last_refrain = None
             case act.Enable(until):

@@ -26,6 +26,7 @@ from takeover.core.witness import (
     witness_step,
 )
 from takeover.data_directory import DataDirectory
+from takeover.granted_length import GrantedLength
 from takeover.keys import Keys
 from takeover.linux import boottime_ns
 from takeover.service_manager import ServiceManager
@@ -58,7 +59,8 @@ class WitnessService:
                 self._directory.path / "trace", Header("witness", config.pair, config.constants, found)
             )
             now = boottime_ns()
-            self._core, effects = begin_witness(config.constants, found, now)
+            self._leased = GrantedLength(self._directory, config.constants.lease_ns)
+            self._core, effects = begin_witness(config.constants, found, now, self._leased.longest_ns)
             self._carry_out(effects, now, None)
         self._connections: set[Connection] = set()
         self._stopped = asyncio.Event()
@@ -164,9 +166,11 @@ class WitnessService:
 
     def _save(self) -> None:
         assert self._core is not None
-        durable = record_of(self._core.know)
-        if durable != self._directory.state.load():  # a renewal changes nothing that is durable
+        durable, saved = record_of(self._core.know), self._directory.state.load()
+        if durable != saved:  # a renewal changes nothing that is durable
             self._directory.state.save(durable)
+        if saved and durable["epoch"] != saved["epoch"]:
+            self._leased.waited_out()
 
 
 async def run_witness(config: WitnessConfig) -> None:

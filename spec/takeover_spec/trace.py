@@ -130,6 +130,8 @@ class Verdict:
     """What is wrong with the file, where it is incomplete or malformed."""
     knows: Knowledge | WitnessKnowledge | None = None
     """What the party knows at the end."""
+    waits_ns: int = 0
+    """How long it waits from its start for what it may have granted before."""
 
 
 def header_line(header: Header) -> str:
@@ -277,12 +279,13 @@ def check(lines: Iterable[bytes]) -> Verdict:
     """Judge one trace, given as the lines of its file (with their newlines). The first broken rule ends it."""
     header: Header | None = None
     know: Any = None
-    count = 0
+    count = waits_ns = 0
     clock = -1
     for number, text in enumerate(lines, 1):
         where = f"line {number}"
         if not text.endswith(b"\n"):
-            return Verdict("incomplete", header, count, problem=f"{where} was cut off", knows=know)
+            problem = f"{where} was cut off"
+            return Verdict("incomplete", header, count, problem=problem, knows=know, waits_ns=waits_ns)
         try:
             if header is None:
                 header = parse_header(text, where)
@@ -295,13 +298,15 @@ def check(lines: Iterable[bytes]) -> Verdict:
         violation = judge(know, line, number, header.constants)
         if violation:
             return Verdict("breaks", header, count, violation=violation, knows=know)
+        if isinstance(line.action, act.Start | act.WitnessStart):
+            waits_ns = line.action.wait_until - line.t
         know = party_after(know, line.action, line.t)
         count, clock = count + 1, line.t
     if header is None:
         return Verdict("incomplete", None, 0, problem="the file is empty")
     if count == 0:
         return Verdict("incomplete", header, 0, problem="there is no action in it", knows=know)
-    return Verdict("obeys", header, count, knows=know)
+    return Verdict("obeys", header, count, knows=know, waits_ns=waits_ns)
 
 
 def _in_sequence(line: Line, header: Header, count: int, clock: int, where: str) -> None:
@@ -342,6 +347,19 @@ def follows(earlier: Knowledge | WitnessKnowledge, found: Knowledge | WitnessKno
     both_unsafe = earlier.unsafe and found.unsafe
     lower = _lower(earlier, found, "logged") if both_unsafe else ""
     return lower or _unapplied(earlier, found) or _missing(earlier, found)
+
+
+def forgets(earlier: Header, later: Verdict) -> str:
+    """What grants of an earlier run a later one does not wait out: empty if it waits long enough (LEASE-2, LEASE-3).
+
+    A party that was told another length meanwhile is bound by the one it was told before.
+    """
+    witness = earlier.party == "witness"
+    length_ns = earlier.constants.lease_ns if witness else earlier.constants.promise_ns
+    if later.waits_ns >= length_ns or later.actions == 0:
+        return ""
+    granted = f"{'leases' if witness else 'promises'} of {length_ns} ns"
+    return f"it may have given {granted} before, and waits for {later.waits_ns} ns"
 
 
 def _lower(earlier: Any, found: Any, *names: str) -> str:

@@ -171,7 +171,11 @@ def _judged(lines: Iterable[bytes]) -> tuple[str, str, int]:
 def test_a_good_trace_obeys(run: Run) -> None:
     """Every action is read, and the verdict says what the party knows at the end."""
     header = Header(run.party, "db", C, run.found)
-    assert Verdict("obeys", header, len(run.actions), knows=list(run.knew())[-1]) == check(run.lines())
+    started, begin = run.actions[0]
+    assert isinstance(begin, act.Start | act.WitnessStart)
+    waits_ns = begin.wait_until - started
+    knows = list(run.knew())[-1]
+    assert Verdict("obeys", header, len(run.actions), knows=knows, waits_ns=waits_ns) == check(run.lines())
 
 
 def test_the_good_traces_have_every_action() -> None:

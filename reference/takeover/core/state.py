@@ -137,9 +137,14 @@ def remembered(found: Knowledge, stored_last: int, status_last: int, carried_las
     )
 
 
-def begin(settings: Settings, found: Knowledge, now: int) -> tuple[Core, tuple[Effect, ...]]:
-    """A server starts with what it finds on its disk (`remembered`): passive, hidden, bound by old promises."""
+def begin(
+    settings: Settings, found: Knowledge, now: int, promised_ns: int = 0
+) -> tuple[Core, tuple[Effect, ...]]:
+    """A server starts with what it finds on its disk (`remembered`): passive, hidden, bound by old promises.
+
+    `promised_ns` is the length of a promise in an earlier run, if it was told another then.
+    """
     turn = Turn(Core(settings, found, beat_at=now, heard_at=now), now)
-    wait_until = now + settings.constants.promise_ns
+    wait_until = now + max(settings.constants.promise_ns, promised_ns)  # LEASE-2
     turn.do(act.Start(active=False, enabled=False, until=0, wait_until=wait_until))
     return turn.core, tuple(turn.effects)

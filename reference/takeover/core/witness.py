@@ -70,11 +70,14 @@ class _Turn:
 
 
 def begin_witness(
-    constants: Constants, found: WitnessKnowledge, now: int
+    constants: Constants, found: WitnessKnowledge, now: int, leased_ns: int = 0
 ) -> tuple[Witness, tuple[WitnessEffect, ...]]:
-    """The witness starts with what it finds on its disk, bound by what it may have granted (LEASE-3)."""
+    """The witness starts with what it finds on its disk, bound by what it may have granted (LEASE-3).
+
+    `leased_ns` is the length of a lease in an earlier run, if it was told another then.
+    """
     turn = _Turn(Witness(constants, found), now)
-    turn.do(act.WitnessStart(now + constants.lease_ns))
+    turn.do(act.WitnessStart(now + max(constants.lease_ns, leased_ns)))
     return turn.witness, tuple(turn.effects)
 
 
