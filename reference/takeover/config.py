@@ -38,6 +38,7 @@ SOCKET_PATH_BYTES_MAX = 107
 LONGEST_SOCKET_NAME = "intercept.sock"
 """Of the sockets in the data directory, the one with the longest name."""
 
+_PREFIX = ("[!-~]{1,200}", 'a text of up to 200 printable characters of ASCII, such as "/takeover/"')
 _PAIR = ("[A-Za-z0-9._-]{1,64}", "a name of up to 64 letters, digits, dots, dashes and underscores")
 
 
@@ -62,6 +63,24 @@ class PublicIdentityConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class EtcdConfig:
+    """An etcd cluster that keeps the witness's record."""
+
+    endpoints: tuple[str, ...]
+    """The URLs of its members, for clients."""
+    prefix: str
+    """What the names of our keys begin with."""
+    user: str
+    """Empty where etcd does not ask who is there."""
+    password_file: Path | None
+    ca_file: Path | None
+    """The certificates that may vouch for the members; None for the system's own."""
+    certificate_file: Path | None
+    """This server's certificate, with `key_file`, where the members ask for one."""
+    key_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class NodeConfig:
     """What a node was told."""
 
@@ -79,8 +98,8 @@ class NodeConfig:
     patience_ns: int
     """How long the passive server may be silent before it is declared not eligible, in nanoseconds."""
     channel: ChannelConfig
-    witness: Endpoint
-    """Where the witness listens."""
+    witness: Endpoint | EtcdConfig
+    """Where the witness listens, or the etcd that takes its part."""
     public_identity: PublicIdentityConfig
     unsafe_bytes_max: int
     """When the unsafe queue holds this many bytes, applications are made to wait (QUEUE-6)."""
@@ -131,7 +150,7 @@ def load_node(path: Path) -> NodeConfig:
         beat_ns=beat_ns,
         patience_ns=patience_ns,
         channel=_channel(top.table("channel"), identity),
-        witness=witness.endpoint("address"),
+        witness=_witness(witness),
         public_identity=_public_identity(top.table("public_identity")),
         unsafe_bytes_max=queue.number("unsafe_bytes_max", 64 << 20, 1 << 50, "bytes", 256 << 20),
         applications=_applications(top, directory),
@@ -224,6 +243,32 @@ def _channel(channel: Table, identity: Identity) -> ChannelConfig:
     }
     channel.finish()
     return ChannelConfig(ends["listen"], ends["peer"])
+
+
+def _witness(table: Table) -> Endpoint | EtcdConfig:
+    if not table.has("etcd"):
+        return table.endpoint("address")
+    if table.has("address"):
+        table.problem("address", "`etcd` beside it", "one of the two")
+    files = {
+        name: table.path(name) if table.has(name) else None
+        for name in ("password_file", "ca_file", "certificate_file", "key_file")
+    }
+    prefix = table.text("prefix", *_PREFIX) if table.has("prefix") else "/takeover/"
+    user = table.text("user", ".+", "a name") if table.has("user") else ""
+    config = EtcdConfig(table.urls("etcd"), prefix, user, **files)
+    for name, there, other in (
+        ("password_file", bool(user), config.password_file),
+        ("key_file", config.certificate_file is not None, config.key_file),
+    ):
+        if there != (other is not None):
+            needs = "user" if name == "password_file" else "certificate_file"
+            table.problem(name, "one without the other", f"`{needs}` and `{name}` together")
+    if any(files[name] for name in ("ca_file", "certificate_file")):
+        for url in config.endpoints:
+            if not url.startswith("https:"):
+                table.problem("etcd", f"{url} beside the files for TLS", "https: URLs")
+    return config
 
 
 def _public_identity(table: Table) -> PublicIdentityConfig:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from takeover.accepting import Acceptor
 from takeover.channel import Connection, dial
 from takeover.core import events as ev
+from takeover.endpoint import Endpoint
 from takeover.errors import PeerError, TakeoverError
 from takeover.queues import Queue
 from takeover.replication import IncomingCopy, send_copy, ship, take_copy
@@ -23,6 +24,7 @@ from takeover_spec import wire
 from takeover_spec.words import Identity
 
 if TYPE_CHECKING:
+    from takeover.etcd_link import EtcdLink
     from takeover.node import Node
 
 log = logging.getLogger("takeover.links")
@@ -168,8 +170,9 @@ class WitnessLink(Link):
     async def _keep(self) -> None:
         while True:
             try:
-                node = self._node
-                connection = await dial(node.config.witness, node.keys, self._hello, ("witness",))
+                node, witness = self._node, self._node.config.witness
+                assert isinstance(witness, Endpoint), "etcd is reached by a link of its own"
+                connection = await dial(witness, node.keys, self._hello, ("witness",))
                 await self._listen_to(connection)
             except PeerError as error:
                 self._complain(str(error))
@@ -178,6 +181,16 @@ class WitnessLink(Link):
     async def _heard(self, message: wire.Message) -> None:
         self._refusals.heard(message, self._node.core.know.epoch)
         self._node.tell(ev.WitnessSaid(message))
+
+
+def witness_link(node: Node, hello: wire.Hello) -> WitnessLink | EtcdLink:
+    """The link to the kind of witness that this server was told of. Raises `ConfigurationError`."""
+    config = node.config.witness
+    if isinstance(config, Endpoint):
+        return WitnessLink(node, hello)
+    from takeover.etcd_link import EtcdLink  # here alone, for nobody else needs its library
+
+    return EtcdLink(node, config)
 
 
 class PeerLink(Link):

@@ -29,7 +29,7 @@ from takeover.granted_length import GrantedLength
 from takeover.identity import PublicIdentity
 from takeover.interception import Interception, NotAccepted
 from takeover.keys import Keys
-from takeover.links import STORE_RETRY_S, PeerLink, WitnessLink
+from takeover.links import STORE_RETRY_S, PeerLink, witness_link
 from takeover.linux import boottime_ns
 from takeover.offers import Offers
 from takeover.performing import Performer
@@ -96,7 +96,7 @@ class Node:
         self._failure: BaseException | None = None
         hello = wire.hello(config.pair, header.party, self.trace.run, c)
         self.peer = PeerLink(self, hello)
-        self.witness = WitnessLink(self, hello)
+        self.witness = witness_link(self, hello)
         socket = config.data_directory / "intercept.sock"
         self._interception = Interception(socket, self.offers.submit)
         self.serving = Serving(config, socket, self.start_task)

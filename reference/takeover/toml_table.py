@@ -17,6 +17,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from takeover.endpoint import Endpoint
 from takeover.errors import CallerError, ConfigurationError
@@ -152,6 +153,17 @@ class Table:
         program = str(self._above / value[0]) if "/" in value[0] else value[0]
         return (program, *value[1:])
 
+    def urls(self, name: str) -> tuple[str, ...]:
+        """A list of servers, each a URL of scheme, host and port and no more."""
+        expected = 'a list of URLs of a host and a port, such as ["https://192.0.2.11:2379"]'
+        value = self._take(name, _ABSENT, expected)
+        if value is _ABSENT:
+            return ()
+        if not (isinstance(value, list) and value and all(_is_url(word) for word in value)):
+            self.problem(name, _shown(value), expected)
+            return ()
+        return tuple(word.removesuffix("/") for word in value)
+
     def texts(self, name: str) -> dict[str, str]:
         """A table of texts; empty if there is none."""
         expected = 'a table of texts, such as { LANG = "C" }'
@@ -203,6 +215,17 @@ class Table:
         if not good and value is not _ABSENT:
             self.problem(name, _shown(value), expected)
         return good
+
+
+def _is_url(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        parts = urlsplit(value)
+        plain = not (parts.username or parts.query or parts.fragment or parts.path.strip("/"))
+        return parts.scheme in ("http", "https") and bool(parts.hostname and parts.port) and plain
+    except ValueError:
+        return False
 
 
 def _shown(value: Any) -> str:

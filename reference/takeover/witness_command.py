@@ -1,19 +1,24 @@
 """`takeover witness --config FILE`: run the witness of a pair until it is told to stop (SIGTERM or SIGINT).
 
 With `--new`, or with `--adopt EPOCH --holder SERVER`, it runs nothing: it tells a witness without a record what it is,
-once. Nobody but a person can know that, and a witness that guessed would grant a lease that is out already.
+once. Nobody but a person can know that, and a witness that guessed would grant a lease that is out already. Where etcd
+is the witness there is nothing to run, and either node's file names it.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
+from pathlib import Path
 
 from takeover import service_command
 from takeover.cli import Exit
-from takeover.config import load_witness
+from takeover.config import load_node, load_witness
 from takeover.core.witness import NEW_PAIR, adopted
-from takeover.errors import TakeoverError
+from takeover.endpoint import Endpoint
+from takeover.errors import CallerError, TakeoverError
+from takeover.toml_table import read_toml
 from takeover.witness_record import shown, write_record
 from takeover.witness_service import run_witness
 from takeover_spec.codec import GREATEST
@@ -57,13 +62,28 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 
 def _tell(arguments: argparse.Namespace, know: WitnessKnowledge) -> Exit:
+    file: Path = arguments.config
     try:
-        write_record(load_witness(arguments.config).data_directory, know)
+        if "identity" in read_toml(file):
+            _tell_etcd(file, know)
+        else:
+            write_record(load_witness(file).data_directory, know)
     except TakeoverError as error:
         print(error, file=sys.stderr)
         return service_command.status_of(error)
     print(f"the witness was told: {shown(know)}")
     return Exit.HOLDS
+
+
+def _tell_etcd(file: Path, know: WitnessKnowledge) -> None:
+    node = load_node(file)
+    if isinstance(node.witness, Endpoint):
+        raise CallerError(
+            f"{file}: this node's witness runs at {node.witness}: name its own file, and do it there"
+        )
+    from takeover.etcd_link import tell_witness  # here alone, for nobody else needs its library
+
+    asyncio.run(tell_witness(node, node.witness, know))
 
 
 def _epoch(word: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from takeover.applications import ApplicationConfig
-from takeover.config import load_node, load_witness
+from takeover.config import EtcdConfig, load_node, load_witness
 from takeover.endpoint import Endpoint
 from takeover.errors import ConfigurationError
 from takeover_spec.words import Constants, Identity
@@ -229,6 +229,48 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match="is not TOML"):
         load_node(tmp_path / "binary.toml")
+
+
+ETCD = 'address = "127.0.0.1:7401"', 'etcd = ["https://a:2379", "https://192.0.2.2:2379/"]\n'
+
+
+def test_etcd_in_the_place_of_a_witness(tmp_path: Path) -> None:
+    """Members, prefix, user and the files for TLS; all but the members have a default."""
+    config = load_node(written(tmp_path, NODE.replace(*ETCD)))
+    members = ("https://a:2379", "https://192.0.2.2:2379")
+    assert EtcdConfig(members, "/takeover/", "", None, None, None, None) == config.witness
+    more = (
+        'prefix = "/ha/"\nuser = "u"\npassword_file = "p"\nca_file = "/ca"\n'
+        'certificate_file = "c"\nkey_file = "k"\n'
+    )
+    config = load_node(written(tmp_path, NODE.replace(ETCD[0], ETCD[1] + more)))
+    files = (tmp_path / "p", Path("/ca"), tmp_path / "c", tmp_path / "k")
+    assert EtcdConfig(members, "/ha/", "u", *files) == config.witness
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ('etcd = "https://a:2379"', "witness.etcd: found 'https://a:2379'; expected a list of URLs"),
+        ("etcd = []", "witness.etcd: found []; expected a list of URLs"),
+        ('etcd = ["a:2379"]', "witness.etcd: found ['a:2379']; expected a list of URLs"),
+        ('etcd = ["http://a"]', "witness.etcd: found ['http://a']; expected a list of URLs"),
+        ('etcd = ["http://u:p@a:1"]', "witness.etcd: found ['http://u:p@a:1']; expected a list of URLs"),
+        ('etcd = ["http://a:1/v3"]', "witness.etcd: found ['http://a:1/v3']; expected a list of URLs"),
+        ('etcd = ["http://a:x"]', "witness.etcd: found ['http://a:x']; expected a list of URLs"),
+        ('address = "127.0.0.1:1"\netcd = ["http://a:1"]', "witness.address: found `etcd` beside it"),
+        ('etcd = ["http://a:1"]\nuser = "u"', "witness.password_file: found one without the other"),
+        ('etcd = ["http://a:1"]\npassword_file = "u"', "witness.password_file: found one without the other"),
+        ('etcd = ["https://a:1"]\nkey_file = "k"', "witness.key_file: found one without the other"),
+        ('etcd = ["http://a:1"]\nca_file = "k"', "witness.etcd: found http://a:1 beside the files for TLS"),
+        ('etcd = ["http://a:1"]\nprefix = " "', "witness.prefix: found ' '; expected a text of up to 200"),
+        ('address = "127.0.0.1:1"\nprefix = "/a"', "witness.prefix: found a key that means nothing here"),
+    ],
+)
+def test_what_is_wrong_with_an_etcd_is_named(tmp_path: Path, table: str, problem: str) -> None:
+    """Before anything is started."""
+    (found,) = refusal(tmp_path, NODE.replace(ETCD[0], table))
+    assert found.startswith(problem)
 
 
 def test_a_witness_is_read_and_refused_likewise(tmp_path: Path) -> None:

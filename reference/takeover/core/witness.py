@@ -81,6 +81,17 @@ def begin_witness(
     return turn.witness, tuple(turn.effects)
 
 
+def observe(witness: Witness, found: WitnessKnowledge, now: int) -> Witness:
+    """The witness whose record another one changed to `found`, or confirmed, some time before `now`.
+
+    So several may keep one record, as long as each changes it only from what it last saw there. Whatever was granted
+    was asked for before it could be seen here, so a full lease from now outlasts it (LEASE-3). Where the holder gave
+    the epoch up there is nothing to wait for (LEASE-5): earlier leases had run out before this one was granted.
+    """
+    until = now if found.ended else now + witness.constants.lease_ns
+    return replace(witness, know=replace(found, lease_until=until, wait_until=witness.know.wait_until))
+
+
 def witness_step(
     witness: Witness, sender: Identity, message: wire.Message, now: int
 ) -> tuple[Witness, tuple[WitnessEffect, ...]]:
