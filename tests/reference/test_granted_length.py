@@ -70,7 +70,8 @@ def _witness(tmp_path: Path, keys: Path, lease_ms: int) -> None:
     """Start a witness with leases of this length, and end it."""
     file = tmp_path / "witness.toml"
     file.write_text(
-        f'pair = "db"\nlisten = "127.0.0.1:1"\ndata_directory = "data"\n[grants]\nlease_ms = {lease_ms}\n'
+        f'pair = "db"\nlisten = "127.0.0.1:1"\ndata_directory = "data"\n'
+        f'keys = "{keys}/witness/keys"\n[grants]\nlease_ms = {lease_ms}\n'
     )
     config = load_witness(file)
     if not (config.data_directory / "state.json").exists():
