@@ -20,6 +20,7 @@ from takeover.applications import ApplicationConfig
 from takeover.core.state import counted_ns
 from takeover.endpoint import Endpoint
 from takeover.health import Health
+from takeover.interface import AddressConfig
 from takeover.toml_table import Problems, Table, read_toml
 from takeover_spec.words import PPM, Constants, Identity
 
@@ -39,6 +40,11 @@ LONGEST_SOCKET_NAME = "intercept.sock"
 """Of the sockets in the data directory, the one with the longest name."""
 
 _PREFIX = ("[!-~]{1,200}", 'a text of up to 200 printable characters of ASCII, such as "/takeover/"')
+PROBE_MS_MAX = 1000
+"""The longest wait for somebody else's answer for the public address, in ms; a takeover waits for it."""
+
+_INTERFACE = (r"[^\s/:]{1,15}", "the name of an interface, up to 15 characters")
+_NOWHERE = Endpoint("0.0.0.0", 1)
 _PAIR = ("[A-Za-z0-9._-]{1,64}", "a name of up to 64 letters, digits, dots, dashes and underscores")
 
 
@@ -53,8 +59,8 @@ class ChannelConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class PublicIdentityConfig:
-    """The public identity as this server enables it."""
+class ListenerConfig:
+    """The public identity as a listener of this server, which passes connections on."""
 
     listen: Endpoint
     """The public address; the same at both servers."""
@@ -100,7 +106,7 @@ class NodeConfig:
     channel: ChannelConfig
     witness: Endpoint | EtcdConfig
     """Where the witness listens, or the etcd that takes its part."""
-    public_identity: PublicIdentityConfig
+    public_identity: ListenerConfig | AddressConfig
     unsafe_bytes_max: int
     """When the unsafe queue holds this many bytes, applications are made to wait (QUEUE-6)."""
     applications: tuple[ApplicationConfig, ...]
@@ -138,11 +144,13 @@ def load_node(path: Path) -> NodeConfig:
     constants = _constants(grants, synchronous)
     beat_ns, patience_ns = _beat_and_patience(grants, constants)
     witness, queue, metrics = top.table("witness"), top.table("queue"), top.table("metrics")
+    public_identity = top.table("public_identity")
     directory = _data_directory(top)
     level, log_file = _logging(top.table("logging"))
+    pair = top.text("pair", *_PAIR)
     config = NodeConfig(
         file=path,
-        pair=top.text("pair", *_PAIR),
+        pair=pair,
         identity=identity,
         data_directory=directory,
         keys=top.path("keys"),
@@ -151,14 +159,14 @@ def load_node(path: Path) -> NodeConfig:
         patience_ns=patience_ns,
         channel=_channel(top.table("channel"), identity),
         witness=_witness(witness),
-        public_identity=_public_identity(top.table("public_identity")),
+        public_identity=_public_identity(public_identity, pair),
         unsafe_bytes_max=queue.number("unsafe_bytes_max", 64 << 20, 1 << 50, "bytes", 256 << 20),
         applications=_applications(top, directory),
         metrics=metrics.endpoint("listen") if metrics.has("listen") else None,
         log_level=level,
         log_file=log_file,
     )
-    for table in (top, grants, witness, queue, metrics):
+    for table in (top, grants, witness, queue, metrics, public_identity):
         table.finish()
     problems.raise_if_any()
     return config
@@ -271,12 +279,27 @@ def _witness(table: Table) -> Endpoint | EtcdConfig:
     return config
 
 
-def _public_identity(table: Table) -> PublicIdentityConfig:
+def _public_identity(table: Table, pair: str) -> ListenerConfig | AddressConfig:
+    """Either a listener or addresses on an interface; not both."""
+    kinds = {"listener": ("listen", "forward"), "addresses": ("interface", "addresses", "probe_ms")}
+    said = {kind: [name for name in names if table.has(name)] for kind, names in kinds.items()}
+    if said["listener"] and said["addresses"]:
+        found = f"as well as {', '.join(said['listener'])}"
+        table.problem(
+            said["addresses"][0], found, "either `interface` and `addresses`, or `listen` and `forward`"
+        )
+        return ListenerConfig(_NOWHERE, _NOWHERE)
+    if said["addresses"]:
+        return AddressConfig(
+            pair,
+            table.text("interface", *_INTERFACE),
+            table.interface_addresses("addresses"),
+            table.number("probe_ms", 0, PROBE_MS_MAX, "milliseconds", 30),
+        )
     listen, forward = table.endpoint("listen"), table.endpoint("forward")
     if table.is_good("listen", "forward") and listen == forward:
         table.problem("forward", str(forward), "another address than `listen`: the application's own")
-    table.finish()
-    return PublicIdentityConfig(listen, forward)
+    return ListenerConfig(listen, forward)
 
 
 def _logging(table: Table) -> tuple[str, Path | None]:

@@ -1,4 +1,4 @@
-"""One guard process (`identity_guard`) and the two pipes to it, as the node sees them.
+"""One guard process (`guard_commands`) and the two pipes to it, as the node sees them.
 
 The intuition: a command is a line to it, and the answer is a line from it or its death.
 
@@ -12,10 +12,26 @@ only the exit of the process says that all of them are closed.
 import asyncio
 import os
 import sys
+from dataclasses import dataclass
 
-from takeover.endpoint import Endpoint
-from takeover.errors import EnvironmentFault
+from takeover.errors import CallerError, EnvironmentFault
+from takeover.guard_commands import READY, UNFIT
 from takeover.linux import NANOSECONDS, boottime_ns
+
+LEAVE_TIMEOUT_S = 1.0
+"""How long a guard that is not needed any more may take to leave, in seconds, before it is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardProgram:
+    """How to start a guard."""
+
+    name: str
+    """What it holds, for messages: an address and a port, or addresses."""
+    module: str
+    """The program."""
+    options: tuple[str, ...]
+    """Its command line, but for the node's own number."""
 
 
 class GuardProcess:
@@ -31,25 +47,31 @@ class GuardProcess:
         """The last deadline that the guard confirmed; 0 when it confirmed none."""
 
     @classmethod
-    async def start(cls, listen: Endpoint, forward: Endpoint) -> "GuardProcess":
-        """Start a guard and wait until it is ready. Raises EnvironmentFault when it cannot have the address."""
+    async def start(cls, program: GuardProgram) -> "GuardProcess":
+        """Start a guard and wait until it is ready.
+
+        Raises EnvironmentFault when it cannot have the identity, CallerError when the operator has to mend something.
+        """
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "takeover.identity_guard", "--parent", str(os.getpid())),
-                *("--listen", str(listen), "--forward", str(forward)),
+                *(sys.executable, "-P", "-m", program.module, "--parent", str(os.getpid()), *program.options),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 start_new_session=True,  # a signal from the node's terminal is for the node
             )
         except OSError as cause:
-            raise EnvironmentFault(f"identity guard for {listen}: {cause}") from cause
+            raise EnvironmentFault(f"identity guard for {program.name}: {cause}") from cause
         guard = cls(process)
         answer = await guard._answer()
-        if answer != "ready":
-            guard.kill()
-            await guard.ended()
-            raise EnvironmentFault(f"identity guard for {listen}: {answer or 'it ended before it was ready'}")
-        return guard
+        if answer == READY:
+            return guard
+        guard.kill()
+        await guard.ended()
+        if answer.startswith(UNFIT):
+            raise CallerError(f"identity guard for {program.name}: {answer.removeprefix(UNFIT).strip()}")
+        raise EnvironmentFault(
+            f"identity guard for {program.name}: {answer or 'it ended before it was ready'}"
+        )
 
     @property
     def alive(self) -> bool:
@@ -80,6 +102,16 @@ class GuardProcess:
         """End it, in whatever state it is. Await `ended` next."""
         if self.alive:
             self._process.kill()
+
+    async def leave(self) -> None:
+        """Have it leave in an orderly way, as it can while it holds nothing; on return it is gone."""
+        self._commands.close()
+        try:
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+        await self.ended()
 
     async def ended(self) -> None:
         """Wait until the process is gone: from then on its sockets are closed."""

@@ -21,10 +21,13 @@ import asyncio
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
-from takeover.endpoint import Endpoint
+from takeover.address_guard import address_guard
+from takeover.config import ListenerConfig
 from takeover.errors import CallerError, EnvironmentFault
-from takeover.guard_process import GuardProcess
-from takeover.identity_guard import grant_flaw
+from takeover.guard_commands import grant_flaw
+from takeover.guard_process import GuardProcess, GuardProgram
+from takeover.identity_guard import listener_guard
+from takeover.interface import AddressConfig
 from takeover.linux import boottime_ns
 
 
@@ -52,6 +55,12 @@ class IdentityLapsed(EnvironmentFault):
 class IdentityPort(Protocol):
     """A public identity that the kernel ends at a given time: a listener, a network address."""
 
+    async def start(self) -> None:
+        """Get ready to enable it. Raises EnvironmentFault when it cannot be had; CallerError: the operator must act."""
+
+    async def close(self) -> None:
+        """Disable it and leave nothing behind."""
+
     async def enable(self, until_ns: int) -> None:
         """Hold the identity until `until_ns` (CLOCK_BOOTTIME); on return it is held.
 
@@ -60,24 +69,30 @@ class IdentityPort(Protocol):
         """
 
     async def disable(self) -> None:
-        """On return the identity is not held, and its connections are gone; a lapse is answered. It may be repeated."""
+        """On return the identity is not held, and its connections are dead; a lapse is answered. It may be repeated."""
 
     async def lapsed(self) -> Lapse:
         """Wait for the next lapse. Each is returned once. The node must then stop serving and call `disable`."""
 
 
+def public_identity(config: ListenerConfig | AddressConfig) -> IdentityPort:
+    """The kind of public identity that the configuration asks for. Nothing is started yet."""
+    if isinstance(config, AddressConfig):
+        return PublicIdentity(address_guard(config))
+    return PublicIdentity(listener_guard(config.listen, config.forward))
+
+
 class PublicIdentity:
-    """The public identity as a listener on an address of this machine that forwards to the application's own address.
+    """The public identity as a guard process holds it; what that is, is the guard's own program.
 
     Call `start` before anything else and `close` at the end. It belongs to the event loop that `start` ran
     in, and that loop's thread has to last as long as the node: the guards die with the thread that started
     them.
     """
 
-    def __init__(self, listen: Endpoint, forward: Endpoint) -> None:
-        """`listen` is the public address, `forward` the one the application listens on. Nothing is started yet."""
-        self._listen = listen
-        self._forward = forward
+    def __init__(self, program: GuardProgram) -> None:
+        """Nothing is started yet."""
+        self._program = program
         self._spare: asyncio.Task[GuardProcess] | None = None
         self._holder: GuardProcess | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -96,8 +111,7 @@ class PublicIdentity:
         if self._spare is not None:
             await asyncio.wait({self._spare})
             if self._spare.exception() is None:
-                self._spare.result().kill()
-                await self._spare.result().ended()
+                await self._spare.result().leave()
 
     async def enable(self, until_ns: int) -> None:
         """See IdentityPort."""
@@ -111,7 +125,7 @@ class PublicIdentity:
                 raise self._disabled(until_ns)
             held_until_ns = 0 if self._holder is None else self._holder.until_ns
             if flaw := grant_flaw(until_ns, held_until_ns, boottime_ns()):
-                raise CallerError(f"public identity {self._listen}: {flaw}")
+                raise CallerError(f"public identity {self._program.name}: {flaw}")
             # A renewal goes to the holder and to no other guard: if that one is dead, so is the grant it held under.
             holder = self._holder or self._appoint_holder()
             answer = await holder.enable(until_ns)
@@ -122,7 +136,7 @@ class PublicIdentity:
         """Raise what became of an `enable` that did not succeed."""
         if answer:
             await self.disable()
-            raise EnvironmentFault(f"public identity {self._listen}: the guard {answer}")
+            raise EnvironmentFault(f"public identity {self._program.name}: the guard {answer}")
         assert self._watcher is not None
         await asyncio.wait({self._watcher})
         if self._unanswered is not None:
@@ -131,7 +145,7 @@ class PublicIdentity:
 
     def _disabled(self, until_ns: int) -> CallerError:
         return CallerError(
-            f"public identity {self._listen}: disabled on the way to being enabled until {until_ns}"
+            f"public identity {self._program.name}: disabled on the way to being enabled until {until_ns}"
         )
 
     async def disable(self) -> None:
@@ -166,7 +180,7 @@ class PublicIdentity:
         return self._holder
 
     def _start_guard(self) -> asyncio.Task[GuardProcess]:
-        return asyncio.create_task(GuardProcess.start(self._listen, self._forward))
+        return asyncio.create_task(GuardProcess.start(self._program))
 
     async def _watch(self, guard: GuardProcess) -> None:
         """Tell a lapse from a disable when the holder ends, and have the next guard ready."""

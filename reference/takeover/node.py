@@ -26,7 +26,7 @@ from takeover.core import events as ev
 from takeover.data_directory import DataDirectory
 from takeover.errors import ConfigurationError, DiskFull
 from takeover.granted_length import GrantedLength
-from takeover.identity import PublicIdentity
+from takeover.identity import public_identity
 from takeover.interception import Interception, NotAccepted
 from takeover.keys import Keys
 from takeover.links import STORE_RETRY_S, PeerLink, witness_link
@@ -82,7 +82,7 @@ class Node:
             counted_ns(c.lease_ns, c.drift_ppm),
             counted_ns(c.promise_ns, c.drift_ppm),
         )
-        self.identity = PublicIdentity(config.public_identity.listen, config.public_identity.forward)
+        self.identity = public_identity(config.public_identity)
         self.inbox: deque[ev.Event] = deque()
         self._urgent: deque[ev.Event] = deque()  # what keeps the grants alive does not wait behind updates
         self._began = boottime_ns()

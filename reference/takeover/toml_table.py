@@ -13,14 +13,17 @@ Refused: a schema library. It would be the only dependency that a server has, fo
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from takeover.endpoint import Endpoint
 from takeover.errors import CallerError, ConfigurationError
+from takeover.interface import InterfaceAddress
 
 _ABSENT: Any = object()
 _NOWHERE = Endpoint("0.0.0.0", 1)
@@ -128,6 +131,28 @@ class Table:
             self.problem(name, f"{_shown(value)} ({error})", expected)
             return _NOWHERE
 
+    def interface_addresses(self, name: str) -> tuple[InterfaceAddress, ...]:
+        """A list of IP addresses of one host each, with the lengths of their prefixes."""
+        expected = 'a list of IP addresses with prefix length, such as ["192.0.2.10/24", "2001:db8::10/64"]'
+        value = self._take(name, _ABSENT, expected)
+        if value is _ABSENT:
+            return ()
+        if not (isinstance(value, list) and value):
+            self.problem(name, _shown(value), expected)
+            return ()
+        found: list[InterfaceAddress] = []
+        for text in value:
+            flaw = "" if isinstance(text, str) and "/" in text else "no prefix length"
+            try:
+                address = ipaddress.ip_interface(text if not flaw else "")
+                flaw = _address_flaw(address, found)
+                found.append(address)
+            except ValueError as error:
+                flaw = flaw or str(error)
+            if flaw:
+                self.problem(name, f"{_shown(text)} ({flaw})", expected)
+        return tuple(found)
+
     def path(self, name: str) -> Path:
         """A path, relative to the file's directory unless it is absolute."""
         expected = "a path"
@@ -226,6 +251,20 @@ def _is_url(value: Any) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname and parts.port) and plain
     except ValueError:
         return False
+
+
+def _address_flaw(address: InterfaceAddress, others: Sequence[InterfaceAddress]) -> str:
+    """Why it cannot be an address of one host beside the others; empty when it can."""
+    ip, network = address.ip, address.network
+    if ip.is_unspecified or ip.is_multicast or ip.is_loopback or ip.is_link_local:
+        return "not an address that other machines could reach"
+    if (
+        address.version == 4
+        and network.prefixlen < 31
+        and ip in (network.network_address, network.broadcast_address)
+    ):
+        return f"not a host's address in {network}"
+    return "once more" if ip in [other.ip for other in others] else ""
 
 
 def _shown(value: Any) -> str:

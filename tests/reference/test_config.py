@@ -1,6 +1,7 @@
 """The configuration files: what is read, what is refused, and that a refusal says all that is wrong."""
 
 import dataclasses
+import ipaddress
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,7 @@ from takeover.applications import ApplicationConfig
 from takeover.config import EtcdConfig, load_node, load_witness
 from takeover.endpoint import Endpoint
 from takeover.errors import ConfigurationError
+from takeover.interface import AddressConfig
 from takeover_spec.words import Constants, Identity
 
 MS = 1_000_000
@@ -147,6 +149,70 @@ unsafe_byte_max = 1
     assert "found 'localhost:7400' (" in problems["channel.listen"]
     expected = "grants.lease_ms: found 'long'; expected a whole number of milliseconds from 1 to 3600000"
     assert expected == problems["grants.lease_ms"]
+
+
+ADDRESSES = """
+[public_identity]
+interface = "eth0"
+addresses = ["192.0.2.10/24", "2001:db8::10/64"]
+"""
+
+
+def with_addresses(text: str) -> str:
+    """A node's file whose public identity is `text`."""
+    before, _, _ = NODE.partition("[public_identity]")
+    return before + text
+
+
+def test_the_public_identity_may_be_addresses_on_an_interface(tmp_path: Path) -> None:
+    """Instead of a listener; the packet filter's tables get the pair's name."""
+    config = load_node(written(tmp_path, with_addresses(ADDRESSES)))
+    addresses = tuple(map(ipaddress.ip_interface, ("192.0.2.10/24", "2001:db8::10/64")))
+    assert AddressConfig("db", "eth0", addresses, 30) == config.public_identity
+
+
+@pytest.mark.parametrize(
+    ("addresses", "said"),
+    [
+        ("[]", "found []"),
+        ('"192.0.2.10/24"', "found '192.0.2.10/24'"),
+        ('["192.0.2.10"]', "found '192.0.2.10' (no prefix length)"),
+        ("[7]", "found 7 (no prefix length)"),
+        ('["192.0.2.300/24"]', "found '192.0.2.300/24' ('192.0.2.300/24' does not appear"),
+        ('["192.0.2.0/24"]', "found '192.0.2.0/24' (not a host's address in 192.0.2.0/24)"),
+        ('["127.0.0.2/8"]', "(not an address that other machines could reach)"),
+        ('["fe80::1/64"]', "(not an address that other machines could reach)"),
+        ('["192.0.2.9/24", "192.0.2.9/32"]', "found '192.0.2.9/32' (once more)"),
+    ],
+)
+def test_addresses_that_cannot_be_held_are_refused(tmp_path: Path, addresses: str, said: str) -> None:
+    """With what is wrong with which, and what is expected."""
+    text = f'[public_identity]\ninterface = "eth0"\naddresses = {addresses}\n'
+    (problem,) = refusal(tmp_path, with_addresses(text))
+    assert problem.startswith("public_identity.addresses: ")
+    assert said in problem
+    assert 'expected a list of IP addresses with prefix length, such as ["192.0.2.10/24"' in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "said"),
+    [
+        (ADDRESSES + 'listen = "192.0.2.9:80"\n', "interface", "found as well as listen; expected either"),
+        (ADDRESSES.replace('"eth0"', '""'), "interface", "found ''; expected the name of an interface"),
+        (ADDRESSES.replace('"eth0"', '"a/b"'), "interface", "found 'a/b'; expected the name of an interface"),
+        (
+            ADDRESSES + "probe_ms = 1001\n",
+            "probe_ms",
+            "expected a whole number of milliseconds from 0 to 1000",
+        ),
+        (ADDRESSES.replace('interface = "eth0"', ""), "interface", "found nothing"),
+    ],
+)
+def test_a_public_identity_is_of_one_kind(tmp_path: Path, text: str, key: str, said: str) -> None:
+    """A file that mixes them up, or has half of one, is refused."""
+    (problem,) = refusal(tmp_path, with_addresses(text))
+    assert problem.startswith(f"public_identity.{key}: ")
+    assert said in problem
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_one(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from takeover.endpoint import Endpoint
 from takeover.errors import CallerError, EnvironmentFault
 from takeover.identity import IdentityLapsed, IdentityPort, PublicIdentity
+from takeover.identity_guard import listener_guard
 from takeover.linux import boottime_ns, processes
 from takeover.listeners import ListenerTable
 from takeover.observer import Observer
@@ -28,10 +29,11 @@ NODE = """
 import asyncio, sys
 from takeover.endpoint import Endpoint
 from takeover.identity import IdentityLapsed, PublicIdentity
+from takeover.identity_guard import listener_guard
 from takeover.linux import boottime_ns
 
 async def main():
-    identity = PublicIdentity(Endpoint.parse(sys.argv[1]), Endpoint.parse(sys.argv[1]))
+    identity = PublicIdentity(listener_guard(Endpoint.parse(sys.argv[1]), Endpoint.parse(sys.argv[1])))
     await identity.start()
     while True:  # a naive renewer: it never asks whether the identity lapsed in the meantime
         until_ns = boottime_ns() + int(sys.argv[2]) * 1_000_000
@@ -79,7 +81,7 @@ def is_guard(pid: int) -> bool:
 
 @contextlib.asynccontextmanager
 async def started(endpoint: Endpoint) -> AsyncIterator[PublicIdentity]:
-    identity = PublicIdentity(endpoint, endpoint)
+    identity = PublicIdentity(listener_guard(endpoint, endpoint))
     await identity.start()
     try:
         yield identity
@@ -221,7 +223,7 @@ def test_disabling_overtakes_an_enable_that_waits_for_a_guard() -> None:
     """What was asked for before the disable is not done after it."""
 
     async def scenario(endpoint: Endpoint) -> None:
-        identity = PublicIdentity(endpoint, endpoint)
+        identity = PublicIdentity(listener_guard(endpoint, endpoint))
         enabling = [asyncio.create_task(identity.enable(after_ms(60_000))) for _ in range(2)]
         while identity._spare is None:
             await asyncio.sleep(0)
@@ -239,7 +241,7 @@ def test_a_start_that_is_cancelled_does_no_harm() -> None:
     """The guard gets ready all the same, and is used or closed."""
 
     async def scenario(endpoint: Endpoint) -> None:
-        identity = PublicIdentity(endpoint, endpoint)
+        identity = PublicIdentity(listener_guard(endpoint, endpoint))
         starting = asyncio.create_task(identity.start())
         while identity._spare is None:
             await asyncio.sleep(0)
@@ -309,7 +311,7 @@ def test_an_address_that_cannot_be_had_is_told_at_the_start() -> None:
 
     async def scenario(endpoint: Endpoint) -> None:
         with socket.create_server((endpoint.host, endpoint.port)):
-            identity = PublicIdentity(endpoint, endpoint)
+            identity = PublicIdentity(listener_guard(endpoint, endpoint))
             with pytest.raises(EnvironmentFault, match=str(endpoint)):
                 await identity.start()
             await identity.close()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from takeover.endpoint import Endpoint
-from takeover.identity_guard import GRANT_NS_MAX
+from takeover.guard_commands import GRANT_NS_MAX
 from takeover.linux import boottime_ns
 from takeover.listeners import ListenerTable
 from takeover.observer import Observer

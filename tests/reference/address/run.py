@@ -1,0 +1,21 @@
+"""Run a scenario: call FUNCTION of FILE, below ROOT, with a stage that is its own.
+
+python run.py ROOT FILE FUNCTION
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+
+def main(root: str, file: str, function: str) -> None:
+    """See the module's docstring."""
+    sys.path.insert(0, root)
+    stage = importlib.import_module("tests.reference.address.stage")
+    stage.enter_user_namespace()
+    name = ".".join(Path(file).relative_to(root).with_suffix("").parts)
+    getattr(importlib.import_module(name), function)(stage.Stage())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

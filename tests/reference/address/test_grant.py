@@ -1,0 +1,389 @@
+"""Addresses held under a grant, as another machine sees it, and holders that are wrong, which it must find out.
+
+Every scenario has an IPv4 and an IPv6 address, and asks by ARP, neighbour discovery and TCP.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable
+
+from tests.reference.address.judge import Judge, Verdict
+from tests.reference.address.stage import MS, Guard, Host, Stage, after_ms, sleep_until, wait_until
+
+from takeover.linux import boottime_ns
+
+LATENESS_NS_MAX = 100 * MS  # generous: other tests share the processors; a broken holder is late by forever
+NOTHING: Counter[str] = Counter()
+
+OnStage = Callable[[Callable[[Stage], None]], None]
+
+PLAIN_ADDRESS = """
+from takeover.address_guard import Addresses, main
+from takeover.gate import Gate
+from takeover.linux import Deadline
+Deadline.arm = lambda self, until_ns: None
+Gate.close = Gate.own = lambda self: None
+Gate.prepare = lambda self, timeout_ms: 0
+Gate.arm = lambda self, slot: None
+main()
+"""
+"""No gate, and no end of the process: an address as everybody puts it on an interface."""
+
+NO_TIMER = """
+from takeover.linux import Deadline
+Deadline.arm = lambda self, until_ns: None
+from takeover.address_guard import main
+main()
+"""
+"""The first mechanism alone: the set that times out."""
+
+NO_TIMEOUT = """
+from takeover.gate import Gate
+prepare = Gate.prepare
+Gate.prepare = lambda self, timeout_ms: prepare(self, 60_000)
+from takeover.address_guard import main
+main()
+"""
+"""The second mechanism alone: the end of the process."""
+
+STOPS_AFTER_THE_CLOCK = """
+import os, signal
+from takeover.gate import Gate
+from takeover.linux import Deadline
+Deadline.arm = lambda self, until_ns: None
+prepare, calls = Gate.prepare, []
+def late(self, timeout_ms):
+    calls.append(timeout_ms)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return prepare(self, timeout_ms)
+Gate.prepare = late
+"""
+"""At the second renewal it is stopped between reading the clock and asking the kernel; and nothing kills it."""
+
+RELATIVE = """
+from takeover.address_guard import Addresses, MS, boottime_ns
+def naive(self, until_ns):
+    self._gate.arm(self._gate.prepare((until_ns - boottime_ns()) // MS))
+    return ""
+Addresses._open = naive
+"""
+"""A holder that believes that no time passes between the clock and the call."""
+
+STOPS_BEFORE_ARMING = """
+import os, signal
+from takeover.gate import Gate
+from takeover.linux import Deadline
+Deadline.arm = lambda self, until_ns: None
+arm, calls = Gate.arm, []
+def late(self, slot):
+    calls.append(slot)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    arm(self, slot)
+Gate.arm = late
+"""
+"""At the second renewal it is stopped with the slot in the set and not yet named."""
+
+NAIVE = """
+import sys, time
+from takeover.address_guard import Addresses, main
+from takeover.linux import Deadline, boottime_ns
+Deadline.arm = lambda self, until_ns: None
+import takeover.guard_commands
+takeover.guard_commands.grant_flaw = lambda *_: ""
+takeover.guard_commands.boottime_ns = lambda: 0
+hold = Addresses.hold
+async def renewing(self, until_ns):
+    return await hold(self, max(until_ns, boottime_ns() + 200_000_000))
+Addresses.hold = renewing
+"""
+"""It carries out what it finds to do, without a look at what became of the grant."""
+
+MAIN = "from takeover.address_guard import main\nmain()\n"
+
+
+def stop_process(pid: int) -> int:
+    """Stop it; when that was."""
+    os.kill(pid, signal.SIGSTOP)
+    assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
+    return boottime_ns()
+
+
+def watched(stage: Stage) -> tuple[Host, Judge]:
+    """A machine with an application, and the judge of it."""
+    holder, client = stage.host(), stage.host()
+    stage.keep(holder.listen())
+    return holder, Judge(client, [holder]).start()
+
+
+def judged(judge: Judge, until_ns: int) -> Verdict:
+    """The verdict some time after the end of the grant."""
+    sleep_until(until_ns + LATENESS_NS_MAX + 200 * MS)
+    return judge.stop()
+
+
+def assert_silent_from(until_ns: int, verdict: Verdict, holder: Host) -> None:
+    """It had answered, and does not any more."""
+    last_ns = verdict.last_ns(holder)
+    print(
+        f"last answer {(last_ns - until_ns) / MS:.1f} ms after the end, judge's gap {verdict.gap_ns_max / MS:.1f}"
+    )
+    assert last_ns <= until_ns + LATENESS_NS_MAX
+
+
+# --- the holder as it should be ---------------------------------------------------------------------
+
+
+def held_while_renewed(stage: Stage) -> None:
+    holder, judge = watched(stage)
+    guard = Guard(holder).ready()
+    begin_ns = boottime_ns()
+    until_ns = guard.enable_for(300)
+    enabled_ns = boottime_ns()
+    for _ in range(5):
+        sleep_until(until_ns - 200 * MS)
+        until_ns += 100 * MS
+        guard.enable(until_ns)
+    verdict = judged(judge, until_ns)
+    assert NOTHING == verdict.of(holder, 0, begin_ns)
+    assert verdict.answers_throughout(holder, enabled_ns, until_ns - 30 * MS)
+    assert_silent_from(until_ns, verdict, holder)
+
+
+def test_held_while_renewed(on_stage: OnStage) -> None:
+    """ADDR-2: the holder answers from the first enable to the end of the last grant, without a gap."""
+    on_stage(held_while_renewed)
+
+
+def guard_is_stopped(stage: Stage) -> None:
+    holder, judge = watched(stage)
+    guard = Guard(holder).ready()
+    until_ns = guard.enable_for(300)
+    stop_process(guard.process.pid)
+    guard.send(f"enable {until_ns + 200 * MS}")
+    assert_silent_from(until_ns, judged(judge, until_ns), holder)
+    assert -signal.SIGKILL == guard.process.wait(10)
+
+
+def test_a_stopped_guard_is_silent_on_time(on_stage: OnStage) -> None:
+    """ADDR-2: and it is killed, so that a command that waits for it is never read."""
+    on_stage(guard_is_stopped)
+
+
+def guard_is_killed(stage: Stage) -> None:
+    holder, judge = watched(stage)
+    guard = Guard(holder).ready()
+    guard.enable_for(60_000)
+    sleep_until(after_ms(100))
+    killed_ns = boottime_ns()
+    guard.kill()
+    gone_ns = boottime_ns()
+    assert_silent_from(killed_ns, judged(judge, gone_ns), holder)
+    assert "192.0.2.10" in holder.on_interface()  # and yet silent
+    print(f"gone {(gone_ns - killed_ns) / MS:.1f} ms after the kill")
+
+
+def test_a_killed_guard_is_silent_at_once(on_stage: OnStage) -> None:
+    """It need not wait for the end of the grant, and nobody has to take the address off."""
+    on_stage(guard_is_killed)
+
+
+def only_the_set(stage: Stage) -> None:
+    holder, judge = watched(stage)
+    guard = Guard(holder, program=("-c", NO_TIMER)).ready()
+    until_ns = guard.enable_for(300)
+    stop_process(guard.process.pid)
+    guard.send(f"enable {until_ns}")
+    sleep_until(until_ns + LATENESS_NS_MAX)
+    os.kill(guard.process.pid, signal.SIGCONT)
+    assert guard.answer().startswith("refused the grant ended at")
+    verdict = judged(judge, until_ns)
+    assert_silent_from(until_ns, verdict, holder)
+    assert "192.0.2.10" in holder.on_interface()
+
+
+def test_the_set_suffices(on_stage: OnStage) -> None:
+    """Without the kill, a stopped guard is silent on time, and when it is continued it stays so."""
+    on_stage(only_the_set)
+
+
+def only_the_kill(stage: Stage) -> None:
+    holder, judge = watched(stage)
+    guard = Guard(holder, program=("-c", NO_TIMEOUT)).ready()
+    until_ns = guard.enable_for(300)
+    stop_process(guard.process.pid)
+    assert_silent_from(until_ns, judged(judge, until_ns), holder)
+
+
+def test_the_kill_suffices(on_stage: OnStage) -> None:
+    """Without the set's time-out, the end of the guard closes the gate: as after a sleep of the machine."""
+    on_stage(only_the_kill)
+
+
+# --- stopped in the middle of a renewal -------------------------------------------------------------
+
+
+def stopped_in_the_middle(stage: Stage, program: str) -> tuple[Verdict, Host, int]:
+    """A guard that stops itself in its second renewal, is continued after the end, and is not killed."""
+    holder, judge = watched(stage)
+    guard = Guard(holder, program=("-c", program + MAIN)).ready()
+    until_ns = guard.enable_for(400)
+    guard.enable(until_ns)
+    guard.send(f"enable {until_ns}")
+    assert os.WIFSTOPPED(os.waitpid(guard.process.pid, os.WUNTRACED)[1])
+    sleep_until(until_ns + LATENESS_NS_MAX)
+    os.kill(guard.process.pid, signal.SIGCONT)
+    return judged(judge, after_ms(0)), holder, until_ns
+
+
+def stopped_after_the_clock(stage: Stage) -> None:
+    verdict, holder, until_ns = stopped_in_the_middle(stage, STOPS_AFTER_THE_CLOCK)
+    assert_silent_from(until_ns, verdict, holder)
+
+
+def test_stopped_between_the_clock_and_the_call(on_stage: OnStage) -> None:
+    """ADDR-2: what is asked of the kernel too late opens nothing, although nothing kills the guard."""
+    on_stage(stopped_after_the_clock)
+
+
+def stopped_before_arming(stage: Stage) -> None:
+    verdict, holder, until_ns = stopped_in_the_middle(stage, STOPS_BEFORE_ARMING)
+    assert_silent_from(until_ns, verdict, holder)
+
+
+def test_stopped_before_the_gate_is_told(on_stage: OnStage) -> None:
+    """ADDR-2: the time has run out in the kernel meanwhile."""
+    on_stage(stopped_before_arming)
+
+
+# --- holders that are wrong -------------------------------------------------------------------------
+
+
+def relative_time(stage: Stage) -> None:
+    verdict, holder, until_ns = stopped_in_the_middle(stage, STOPS_AFTER_THE_CLOCK + RELATIVE)
+    back = verdict.of(holder, until_ns + LATENESS_NS_MAX)
+    print(f"back: {dict(back)}")
+    assert {"arp", "nd", "ipv4", "ipv6"} == set(back)
+    assert NOTHING == verdict.of(holder, until_ns + 20 * MS, until_ns + 80 * MS)
+
+
+def test_a_relative_time_is_found_out(on_stage: OnStage) -> None:
+    """The judge sees an address that comes back although it was silent: one look at the clock is not enough."""
+    on_stage(relative_time)
+
+
+def plain_address(stage: Stage) -> None:
+    holder, judge = watched(stage)
+    guard = Guard(holder, program=("-c", PLAIN_ADDRESS)).ready()
+    until_ns = guard.enable_for(200)
+    stop_process(guard.process.pid)
+    late = judged(judge, until_ns).of(holder, until_ns + LATENESS_NS_MAX)
+    print(f"late: {dict(late)}")
+    assert {"arp", "nd", "ipv4", "ipv6"} == set(late)
+
+
+def test_a_plain_address_is_found_out(on_stage: OnStage) -> None:
+    """The judge sees an address that the kernel does not end."""
+    on_stage(plain_address)
+
+
+def naive_renewer(stage: Stage) -> None:
+    holder, judge = watched(stage)
+    guard = Guard(holder, program=("-c", NAIVE + MAIN)).ready()
+    until_ns = guard.enable_for(300)
+    stop_process(guard.process.pid)
+    guard.send(f"enable {until_ns + 50 * MS}")
+    sleep_until(until_ns + LATENESS_NS_MAX)
+    os.kill(guard.process.pid, signal.SIGCONT)
+    back = judged(judge, after_ms(0)).of(holder, until_ns + LATENESS_NS_MAX)
+    print(f"back: {dict(back)}")
+    assert {"arp", "nd", "ipv4", "ipv6"} == set(back)
+
+
+def test_a_naive_renewer_is_found_out(on_stage: OnStage) -> None:
+    """The judge sees an address that is put back by a process that wakes up late."""
+    on_stage(naive_renewer)
+
+
+# --- the node ---------------------------------------------------------------------------------------
+
+NODE = """
+import asyncio, sys
+from ipaddress import ip_interface
+from takeover.address_guard import address_guard
+from takeover.identity import IdentityLapsed, PublicIdentity
+from takeover.interface import AddressConfig
+from takeover.linux import boottime_ns
+
+async def main():
+    addresses = tuple(ip_interface(address) for address in sys.argv[1:])
+    identity = PublicIdentity(address_guard(AddressConfig("db", "eth0", addresses, 20)))
+    await identity.start()
+    while True:  # it never asks whether the identity lapsed in the meantime
+        until_ns = boottime_ns() + 200_000_000
+        try:
+            await identity.enable(until_ns)
+        except IdentityLapsed as refusal:
+            print("lapsed", refusal.lapse.until_ns, flush=True)
+            break
+        print("enabled", until_ns, flush=True)
+        await asyncio.sleep(0.02)
+    await identity.disable()
+    await identity.enable(boottime_ns() + 60_000_000_000)
+    print("again", boottime_ns(), flush=True)
+    await asyncio.sleep(0.2)
+    await identity.close()
+    print("closed", boottime_ns(), flush=True)
+
+asyncio.run(main())
+"""
+
+
+def node_is_stopped(stage: Stage) -> None:
+    holder, judge = watched(stage)
+    node, lines = holder.start_node(NODE)
+    for _ in range(5):
+        lines.readline()
+    stopped_ns = stop_process(node.pid)
+    sleep_until(stopped_ns + 200 * MS + LATENESS_NS_MAX)
+    os.kill(node.pid, signal.SIGCONT)
+    while (line := lines.readline().split())[0] == b"enabled":
+        pass
+    granted_ns = int(line[1])
+    assert b"lapsed" == line[0]
+    assert granted_ns <= stopped_ns + 200 * MS
+    again_ns = int(lines.readline().split()[1])
+    closed_ns = int(lines.readline().split()[1])
+    assert 0 == node.wait(10)
+    wait_until(lambda: boottime_ns() > closed_ns + LATENESS_NS_MAX)
+    verdict = judge.stop()
+    first_again_ns = min(f.at_ns for f in verdict.seen if f.at_ns > granted_ns + LATENESS_NS_MAX)
+    assert first_again_ns > stopped_ns + 200 * MS + LATENESS_NS_MAX
+    assert verdict.answers_throughout(holder, again_ns, again_ns + 150 * MS)
+    assert NOTHING == verdict.of(holder, closed_ns)
+    assert not {"192.0.2.10", "2001:db8::10"} & holder.on_interface()
+
+
+def test_a_stopped_node_loses_it_and_may_take_it_again(on_stage: OnStage) -> None:
+    """ROLE-6: through its own reaction only; and what closes in an orderly way leaves nothing."""
+    on_stage(node_is_stopped)
+
+
+def node_is_killed(stage: Stage) -> None:
+    holder, judge = watched(stage)
+    node, lines = holder.start_node(NODE.replace("200_000_000", "60_000_000_000"))
+    for _ in range(5):
+        lines.readline()
+    node.kill()
+    node.wait()
+    killed_ns = boottime_ns()
+    assert_silent_from(killed_ns, judged(judge, killed_ns), holder)
+
+
+def test_a_killed_node_loses_it_at_once(on_stage: OnStage) -> None:
+    """The kernel ends the guard with it, long before the end of the grant."""
+    on_stage(node_is_killed)
