@@ -18,11 +18,17 @@ def surplus(world: World, c: Constants, at: Place) -> bool:
     return at_leader(world, lambda leader: leader.data)[at.seq] != 0
 
 
+def over_a_hole(world: World, c: Constants, at: Place) -> bool:
+    """The new active's data lacks the effect there, and has the next one."""
+    data = at_leader(world, lambda leader: leader.data)
+    return (data[at.seq] == 0) & (data[at.seq + 1] != 0)
+
+
 ENTRIES: tuple[Entry, ...] = (
     without(
         "APPLY-1",
         "An update is applied over a hole: the new active's data has an effect without the one before it.",
-        breaks(PREFIX, 8, SERVES + WRITES + WRITES, FAILOVER + RECEIVES),
+        breaks(PREFIX, 8, SERVES + WRITES + WRITES, FAILOVER + RECEIVES, over_a_hole),
     ),
     without(
         "APPLY-2",

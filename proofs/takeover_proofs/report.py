@@ -11,6 +11,8 @@ from typing import Any
 
 from takeover_proofs.core_obeys import EventResult
 from takeover_proofs.induction import PROVED, REFUTED, UNDECIDED, Result
+from takeover_proofs.runs import CONSTANTS
+from takeover_spec.codec import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Report:
             "without": None if self.without is None else _plain(self.without),
             "trace": list(self.trace),
             "traces": self.traces,
+            "constants": plain(CONSTANTS) if self.trace else None,
         }
 
 

@@ -15,7 +15,7 @@ from takeover_proofs.runs import CONSTANTS, Run
 from takeover_proofs.transition import Forget, Step, Tick
 from takeover_proofs.world import NATURE, WITNESS, World, held
 from takeover_spec import actions as act
-from takeover_spec.words import Cause, Constants, Identity, Queue, Status
+from takeover_spec.words import PPM, Cause, Constants, Identity, Queue, Status
 
 SENTENCES: dict[type, str] = {
     Tick: "time passes: {real}",
@@ -100,6 +100,12 @@ def holders(world: World, c: Constants = CONSTANTS) -> list[int]:
 
 def tell(run: Run, worlds: Sequence[World], broken: Clause | None = None) -> Iterator[str]:
     """The lines of the story; `worlds` is what `replay` gave for this run."""
+    drift = f"clocks within {CONSTANTS.drift_ppm / PPM:.0%} of true"
+    yield (
+        f"A pair with leases of {CONSTANTS.lease_ns} ns, promises of {CONSTANTS.promise_ns} ns, {drift}, and kernels "
+        f"that are up to {CONSTANTS.expiry_slack_ns} ns late."
+    )
+    yield ""
     yield "step  primary  secondary  witness   identity     what happens"
     for number, (step, world) in enumerate(zip(run.steps, worlds[1:], strict=True), 1):
         clocks = "{:>9}{:>11}{:>9}".format(*_clocks(world))
