@@ -234,4 +234,4 @@ class ServerHost(Host):
         self.say(wire.CopyBegin(epoch, self.account.know.applied, upto))
         for index, part in enumerate(parts):
             self.say(wire.CopyPart(epoch, upto, index, part))
-        self.say(wire.CopyEnd(epoch, upto, len(parts)))
+        self.say(wire.CopyEnd(epoch, upto, len(parts), b""))

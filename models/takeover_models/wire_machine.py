@@ -10,19 +10,39 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 from hypothesis import event
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from takeover_spec.codec import GREATEST, Malformed
-from takeover_spec.wire import FRAME_BYTES_MAX, LENGTH_BYTES, MESSAGES, Message, decode, encode, frame_length
+from takeover_spec.wire import (
+    COPY_DIGEST_BYTES,
+    FRAME_BYTES_MAX,
+    LENGTH_BYTES,
+    MESSAGES,
+    CopyEntry,
+    Message,
+    decode,
+    encode,
+    frame_length,
+)
 
 Body = dict[str, Any]
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NUMBERS = st.integers(0, 5) | st.sampled_from((GREATEST - 1, GREATEST)) | st.integers(0, GREATEST)
+ENTRIES = st.builds(
+    CopyEntry, st.binary(min_size=1, max_size=40), st.just(True), st.just(0), st.just(0), st.just(b"")
+) | st.builds(
+    CopyEntry,
+    st.binary(min_size=1, max_size=40),
+    st.just(False),
+    st.integers(GREATEST // 2, GREATEST),
+    st.integers(0, 5),
+    st.binary(min_size=COPY_DIGEST_BYTES, max_size=COPY_DIGEST_BYTES),
+)
 
 
 def _of(hint: Any) -> st.SearchStrategy[Any]:
@@ -30,7 +50,9 @@ def _of(hint: Any) -> st.SearchStrategy[Any]:
         return st.booleans()
     if isinstance(hint, type) and issubclass(hint, IntEnum):
         return st.sampled_from(hint)
-    return {int: NUMBERS, str: TEXTS, bytes: st.binary(max_size=40)}[hint]
+    if get_origin(hint) is tuple:
+        return st.lists(_of(get_args(hint)[0]), max_size=3).map(tuple)
+    return {int: NUMBERS, str: TEXTS, bytes: st.binary(max_size=40), CopyEntry: ENTRIES}[hint]
 
 
 def messages_of(kind: type) -> st.SearchStrategy[Any]:
@@ -45,6 +67,7 @@ WRONG_VALUES: dict[str, tuple[Any, ...]] = {
     "bool": (0, 1, None, "true", []),
     "str": (0, True, None, ["a"], {}, "\ud800"),
     "bytes": (0, None, ["YQ=="], "YQ", "YR==", "Y Q==", "YQ==\n", "*", "é", {}),
+    "tuple": (0, None, {}, "", [None], [[]], [-1], ["1"], [{"path": "YQ=="}]),
     "Status": ("NONE", "Done", "", 0, None, "none ", ["done"]),
 }
 """What is no value of a field, by the field's type."""

@@ -40,9 +40,11 @@ from takeover.operations import (
     Truncate,
     Write,
     path_bytes,
+    path_text,
 )
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = (
     os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 )  # non-blocking: a FIFO must not stop the server
@@ -108,20 +110,23 @@ def _do(root: Path, operation: Operation) -> int:
     """Ask the kernel once. The bytes written, or an `OSError`."""
     match operation:
         case Rename(path, target):
-            with _parent(root, path) as (above, name), _parent(root, target) as (target_above, target_name):
+            with (
+                opened_parent(root, path) as (above, name),
+                opened_parent(root, target) as (target_above, target_name),
+            ):
                 os.rename(name, target_name, src_dir_fd=above, dst_dir_fd=target_above)
             return 0
         case Write(path, offset, data):
-            with _opened(root, path, _FILE) as file:
+            with opened_file(root, path, _FILE) as file:
                 return os.pwrite(file, data, offset)
         case Truncate(path, size):
-            with _opened(root, path, _FILE) as file:
+            with opened_file(root, path, _FILE) as file:
                 os.ftruncate(file, size)
             return 0
         case Create(path):
-            with _opened(root, path, _FILE | os.O_CREAT | os.O_EXCL):
+            with opened_file(root, path, _FILE | os.O_CREAT | os.O_EXCL):
                 return 0
-    with _parent(root, operation.path) as (above, name):
+    with opened_parent(root, operation.path) as (above, name):
         match operation:
             case Remove():
                 os.unlink(name, dir_fd=above)
@@ -138,10 +143,10 @@ def _redo(root: Path, operation: Operation, outcome: Outcome) -> None:
     """Do what was done on the active, or find it done."""
     match operation:
         case Create(path):
-            with _opened(root, path, _FILE | os.O_CREAT | os.O_TRUNC):
+            with opened_file(root, path, _FILE | os.O_CREAT | os.O_TRUNC):
                 pass  # a file that is there was made by the earlier attempt, and must be empty again
         case Write(path, offset, data):
-            with _opened(root, path, _FILE) as file:
+            with opened_file(root, path, _FILE) as file:
                 written = 0
                 while written < outcome.amount:
                     written += os.pwrite(file, data[written : outcome.amount], offset + written)
@@ -169,15 +174,15 @@ def _do_unless_done(root: Path, operation: Operation, number: int, done: Callabl
 def _mode(root: Path, path: str) -> int | None:
     """What is there, not followed; None if nothing is."""
     try:
-        with _parent(root, path) as (above, name):
+        with opened_parent(root, path) as (above, name):
             return os.stat(name, dir_fd=above, follow_symlinks=False).st_mode
     except FileNotFoundError:
         return None
 
 
 @contextmanager
-def _parent(root: Path, path: str) -> Iterator[tuple[int, bytes]]:
-    """The directory that a path is in, open, and the last part of the path."""
+def opened_parent(root: Path, path: str) -> Iterator[tuple[int, bytes]]:
+    """The directory that a path is in, open, and the last part of the path; nothing on the way is a symbolic link."""
     *above, name = path_bytes(path).split(b"/")
     directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -191,9 +196,23 @@ def _parent(root: Path, path: str) -> Iterator[tuple[int, bytes]]:
 
 
 @contextmanager
-def _opened(root: Path, path: str, flags: int) -> Iterator[int]:
-    """The file at a path, open."""
-    with _parent(root, path) as (above, name):
+def opened_directory(root: Path, path: bytes) -> Iterator[int]:
+    """A directory below `root`, or with an empty path `root` itself, open to be listed."""
+    directory = os.open(root, _LISTED)
+    try:
+        for part in path.split(b"/") if path else ():
+            below = _open_below(directory, part, _LISTED, path_text(path))
+            os.close(directory)
+            directory = below
+        yield directory
+    finally:
+        os.close(directory)
+
+
+@contextmanager
+def opened_file(root: Path, path: str, flags: int) -> Iterator[int]:
+    """The file at a path, open; `CallerError` if the path leads through a symbolic link."""
+    with opened_parent(root, path) as (above, name):
         file = _open_below(above, name, flags, path)
     try:
         yield file

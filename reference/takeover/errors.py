@@ -92,3 +92,7 @@ class OwnFault(TakeoverError):
 
 class CopyDiverged(OwnFault):
     """The passive's copy is not what it was on the active before the same update."""
+
+
+class CopyRefused(PeerError):
+    """The copy that was put together is not what the active server has: a defect, here or there."""

@@ -10,16 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from takeover.accepting import Acceptor
 from takeover.channel import Connection, dial
+from takeover.copies import ReceivedCopies, SentCopies
 from takeover.core import events as ev
 from takeover.endpoint import Endpoint
 from takeover.errors import PeerError, TakeoverError
 from takeover.queues import Queue
-from takeover.replication import IncomingCopy, send_copy, ship, take_copy
+from takeover.replication import ship
 from takeover_spec import wire
 from takeover_spec.words import Identity
 
@@ -31,9 +31,6 @@ log = logging.getLogger("takeover.links")
 
 REDIAL_S = 0.1
 """How long after a failure a link is dialled again, in seconds."""
-
-COPY_RETRY_S = 5.0
-"""How long after a copy could not be taken another is tried, in seconds."""
 
 STORE_RETRY_S = 1.0
 """How long after an update could not be stored it is asked for again, in seconds."""
@@ -201,10 +198,9 @@ class PeerLink(Link):
         self.grown = asyncio.Event()
         """Set when the unsafe queue has grown."""
         self._acceptor: Acceptor | None = None
+        self.sent = SentCopies(node, self)
+        self.received = ReceivedCopies(node, self)
         self._shipping: asyncio.Task[None] | None = None
-        self._sending: asyncio.Task[None] | None = None
-        self._incoming: IncomingCopy | None = None
-        self._received: Path | None = None
 
     async def start(self) -> None:
         """Keep it up from now on: the primary waits to be dialled, the secondary dials."""
@@ -240,27 +236,18 @@ class PeerLink(Link):
         self._node.tell(ev.Connected())
 
     def _went_down(self) -> None:
-        self.stop_shipping()
-        if self._sending:
-            self._sending.cancel()
-        self._incoming = None
+        self.stop_sending()
+        self.received.stop()
 
     async def _heard(self, message: wire.Message) -> None:
         match message:
-            case wire.CopyBegin(epoch, begun, upto):
-                if not self._node.core.know.active:
-                    self._incoming = IncomingCopy(epoch, begun, upto, self._node.store.incoming())
-            case wire.CopyPart():
-                if self._incoming:
-                    self._incoming.add(message)
-            case wire.CopyEnd():
-                if self._incoming:
-                    copy, connection = self._incoming, self._connection
-                    await asyncio.to_thread(copy.end, message)
-                    if connection is self._connection:  # or else it is not the latest copy
-                        self._incoming = None
-                        self._received = copy.directory
-                        self._node.tell(ev.CopyReceived(copy.epoch, copy.begun, copy.upto))
+            case wire.CopyBegin():
+                if self._connection:
+                    self.received.begin(message, self._connection)
+            case wire.CopyListing() | wire.CopyPart() | wire.CopyEnd():
+                await self.received.add(message)
+            case wire.CopyLacking():
+                self.sent.answer(message)
             case _:
                 self._node.tell(ev.PeerSaid(message))
 
@@ -268,28 +255,29 @@ class PeerLink(Link):
 
     def ship(self, queue: Queue, seq: int, status: int) -> None:
         """Send the queue from there on, for as long as the connection lasts."""
-        self.stop_shipping()
+        if self._shipping:
+            self._shipping.cancel()
         if self._connection:
             work = ship(self._connection, queue, seq, status, self.grown)
             self._shipping = self._node.start_task(_while_connected(work))
 
-    def stop_shipping(self) -> None:
-        """Send no more."""
+    def send_copy(self, epoch: int, begun: int, upto: int) -> None:
+        """Send the copy that was taken."""
+        if self._connection:
+            self.sent.send(self._connection, epoch, begun, upto)
+
+    def stop_sending(self) -> None:
+        """Send no more of the queue, nor of a copy."""
         if self._shipping:
             self._shipping.cancel()
             self._shipping = None
+        self.sent.stop()
 
-    async def take_copy(self, upto: int) -> None:
-        """Copy the data; the core holds everything that would change it meanwhile."""
-        store = self._node.store
-        try:
-            await asyncio.to_thread(take_copy, store.data, store.directory.path / "outgoing")
-        except OSError as error:
-            log.error("no copy can be taken for the peer: %s", error)
-            self._node.tell(ev.CopyTaken(-1))
-            await self.reconnect(COPY_RETRY_S)
-        else:
-            self._node.tell(ev.CopyTaken(upto))
+    def break_off(self, connection: Connection, problem: str) -> None:
+        """Break this connection, because of what came over it."""
+        if connection is self._connection:
+            self._complain(problem)
+            self.hang_up()
 
     async def reconnect(self, pause_s: float) -> None:
         """Break the link after a while, so that both sides say anew where they stand."""
@@ -297,18 +285,6 @@ class PeerLink(Link):
         await asyncio.sleep(pause_s)
         if connection is self._connection:
             self.hang_up()
-
-    def send_copy(self, epoch: int, begun: int, upto: int) -> None:
-        """Send the copy that was taken."""
-        if self._connection:
-            copy = self._node.store.directory.path / "outgoing"
-            work = send_copy(self._connection, copy, epoch, begun, upto)
-            self._sending = self._node.start_task(_while_connected(work))
-
-    def received(self) -> Path:
-        """Where the copy is that was received last."""
-        assert self._received is not None, "no copy was received"
-        return self._received
 
 
 async def _while_connected(work: object) -> None:

@@ -215,6 +215,8 @@ class Node:
                 if logged is None:
                     break  # the role is lost
                 seq, offer = logged
+                for _ in self.store.keeping(offer.operation):
+                    await self._breathe(0)
                 offer.outcome = self.store.carry_out(offer.operation)
                 self.offers.carried(seq, offer)
                 await self._handle(ev.CarriedOut(seq, status_of(offer.outcome)), offer.outcome)
@@ -222,7 +224,8 @@ class Node:
             self.peer.grown.set()
             if self.performer.copy_wanted and self.core.copying:
                 self.performer.copy_wanted = False
-                self.start_task(self.peer.take_copy(self.core.know.logged))
+                await self._handle(self.peer.sent.take(self.core.know.logged))
+                self.peer.sent.close_unsent()
             for count in range(ROUND_EVENTS_MAX):
                 await self._breathe(count)
                 if not await self._handle(ev.Paused()):
@@ -272,6 +275,9 @@ class Node:
             await self.performer.perform(effects, now, offer)
         except DiskFull as error:
             self.core = before  # nothing is half logged
+            if self.store.make_room(error):
+                self.offers.put_back(offer)
+                return
             offer.fail(NotAccepted(str(error), "ENOSPC"))
             return
         if not logs:

@@ -64,6 +64,10 @@ class Offers:
         """The one that has waited longest to be logged; it is for the caller from here on."""
         return self._new.popleft()
 
+    def put_back(self, offer: Offer) -> None:
+        """It is not logged yet after all, and is the next one."""
+        self._new.appendleft(offer)
+
     def logged(self, seq: int, offer: Offer) -> None:
         """It is logged under this number: it waits to be carried out."""
         self._logged.append((seq, offer))

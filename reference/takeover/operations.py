@@ -140,6 +140,11 @@ def path_bytes(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
+def path_text(path: bytes) -> str:
+    """The path as an operation has it: the other way round."""
+    return path.decode("utf-8", "surrogateescape")
+
+
 def encode(operation: Operation) -> bytes:
     """The operation as bytes, for `decode`."""
     header: dict[str, object] = {"op": _NAMES[type(operation)]}
@@ -209,7 +214,7 @@ def _check_path(field: str, path: str) -> None:
     if "\0" in path:
         raise CallerError(f"{field}: {path!r} has a NUL")
     try:
-        same = path == path_bytes(path).decode("utf-8", "surrogateescape")
+        same = path == path_text(path_bytes(path))
     except UnicodeEncodeError as error:
         raise CallerError(f"{field}: {path!r} is no file name: {error}") from error
     if not same:  # two spellings of one name would hide that two operations touch the same file

@@ -17,6 +17,7 @@ from takeover.core.effects import Effect, Say, SayWitness, Ship, TakeCopy
 from takeover.errors import CallerError, EnvironmentFault
 from takeover.operations import Outcome
 from takeover.queues import Entry
+from takeover.store import remove
 from takeover_spec import actions as act
 from takeover_spec import wire
 from takeover_spec.words import Status
@@ -185,11 +186,13 @@ class Performer:
                 await self._node.serving.stop()
             case act.StepDown():
                 self._node.store.step_down()
-                self._node.peer.stop_shipping()
+                self._node.peer.stop_sending()
             case act.SetAside(_, kept, last):
                 self._node.store.set_aside(kept, last)
             case act.Resynchronise(epoch, upto):
-                self._node.store.resynchronise(epoch, upto, self._node.peer.received())
+                copy = self._node.peer.received.take_received()
+                over = self._node.store.resynchronise(epoch, upto, copy)
+                self._node.start_task(asyncio.to_thread(remove, over))
             case act.Copy(epoch, upto):
                 self._node.peer.send_copy(epoch, self._node.core.know.applied, upto)
             case _:

@@ -1,27 +1,16 @@
-"""Sending the unsafe queue, and copies of the data; receiving copies.
+"""Sending the unsafe queue.
 
-Both are long, and neither decides anything: the core says from where to ship, and when a copy is due. They run beside
-the core as tasks that live no longer than the connection they use.
+It is long, and decides nothing: the core says from where to ship. It runs beside the core as a task that lives no
+longer than the connection it uses.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
-from takeover.carrying_out import carry_out, sync_tree
 from takeover.channel import Connection
-from takeover.errors import PeerError
-from takeover.operations import Create, MakeDirectory, Operation, Write, decode, encode
 from takeover.queues import Queue, status_of
 from takeover_spec import wire
-
-CHUNK_BYTES = 256 * 1024
-"""How much of a file one piece of a copy holds."""
 
 
 async def ship(connection: Connection, queue: Queue, seq: int, status: int, grown: asyncio.Event) -> None:
@@ -52,72 +41,3 @@ async def ship(connection: Connection, queue: Queue, seq: int, status: int, grow
     finally:
         updates.close()
         statuses.close()
-
-
-def take_copy(data: Path, target: Path) -> None:
-    """Copy the data as it is; nobody writes to it meanwhile."""
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(data, target)
-
-
-def pieces(root: Path) -> Iterator[Operation]:
-    """The operations that make an empty directory into a copy of `root`."""
-    for directory, names, files in os.walk(root, onerror=_unreadable):
-        here = Path(directory).relative_to(root)
-        for name in sorted(names):
-            yield MakeDirectory(str(here / name))
-        for name in sorted(files):
-            yield Create(str(here / name))
-            with (root / here / name).open("rb") as file:
-                offset = 0
-                while chunk := file.read(CHUNK_BYTES):
-                    yield Write(str(here / name), offset, chunk)
-                    offset += len(chunk)
-
-
-def _unreadable(error: OSError) -> None:
-    raise error
-
-
-async def send_copy(connection: Connection, copy: Path, epoch: int, begun: int, upto: int) -> None:
-    """Send a copy that was taken, and remove it."""
-    try:
-        await connection.send(wire.CopyBegin(epoch, begun, upto))
-        parts = 0
-        for operation in pieces(copy):
-            await connection.send(wire.CopyPart(epoch, upto, parts, encode(operation)))
-            parts += 1
-        await connection.send(wire.CopyEnd(epoch, upto, parts))
-    finally:
-        shutil.rmtree(copy, ignore_errors=True)
-
-
-@dataclass(slots=True)
-class IncomingCopy:
-    """A copy as it arrives."""
-
-    epoch: int
-    begun: int
-    upto: int
-    directory: Path
-    parts: int = 0
-
-    def add(self, part: wire.CopyPart) -> None:
-        """Add a piece. Raises `PeerError` if it is not the next one, or cannot be carried out."""
-        if (part.epoch, part.upto, part.index) != (self.epoch, self.upto, self.parts):
-            raise PeerError(
-                f"copy: piece {part.index} of {part.epoch}/{part.upto} where {self.parts} was due"
-            )
-        operation = decode(part.operation)
-        outcome = carry_out(self.directory, operation)
-        if not outcome.done or (isinstance(operation, Write) and outcome.amount < len(operation.data)):
-            raise PeerError(
-                f"copy: piece {part.index} cannot be carried out: {outcome.error or 'short write'}"
-            )
-        self.parts += 1
-
-    def end(self, end: wire.CopyEnd) -> None:
-        """The copy is complete: make it durable. Raises `PeerError` if it is not complete."""
-        if (end.epoch, end.upto, end.parts) != (self.epoch, self.upto, self.parts):
-            raise PeerError(f"copy: ends after {end.parts} pieces, and {self.parts} are here")
-        sync_tree(self.directory)

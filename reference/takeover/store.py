@@ -18,6 +18,7 @@ import os
 import shutil
 import struct
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from takeover.errors import CallerError, StateDamaged
 from takeover.operations import Operation, Outcome, Write, decode
 from takeover.queues import Entry, Queue, QueueReader, StatusesOnDisk
 from takeover.replay_window import ReplayWindow
+from takeover.snapshot import Snapshot
 from takeover_spec.knowledge import Knowledge
 
 CHECKPOINT_UPDATES = 5_000
@@ -72,7 +74,8 @@ class Store:
         self.state = self._load()
         if self.state.unsafe and (directory.aside / str(self.state.epoch)).exists():
             self._save(unsafe=False)  # a crash in the middle of `set_aside`
-        self._clean()
+        for path in self._leftovers():
+            shutil.rmtree(path)
         if self.state.epoch >= 1 and not self.data.is_dir():
             raise StateDamaged(
                 directory.path / "state.json", 0, f"the data is in {self.data}, and that is missing"
@@ -89,6 +92,8 @@ class Store:
         """The safe queue, if this server follows an epoch."""
         self.reader: QueueReader | None = None
         """Where the next update to apply is read."""
+        self.snapshot: Snapshot | None = None
+        """The data as the peer is to get it, while that goes on."""
         if self.state.unsafe:
             self.unsafe = self._queue(directory.unsafe, self.state.epoch, self.state.begun + 1)
         if self.follows:
@@ -222,9 +227,35 @@ class Store:
         assert self.unsafe is not None
         self.unsafe.store(seq, operation)
 
+    def keeping(self, operation: Operation) -> Iterator[None]:
+        """What has to be kept for the snapshot before `carry_out`, with pauses in what may be long."""
+        return self.snapshot.keeping(operation) if self.snapshot else iter(())
+
     def carry_out(self, operation: Operation) -> Outcome:
         """Change the data. `carried` says how it ended."""
+        if self.snapshot:
+            return self.snapshot.carry_out(self.data, operation)
         return carry_out(self.data, operation)
+
+    def open_snapshot(self) -> Snapshot:
+        """A snapshot of the data as it is now. Raises `OSError`; `close_snapshot` when it is of no use any more."""
+        aside = Path(tempfile.mkdtemp(prefix="outgoing.", dir=self.directory.data))
+        self.snapshot = Snapshot(self.data, aside)
+        return self.snapshot
+
+    def close_snapshot(self, snapshot: Snapshot) -> Path:
+        """Be done with a snapshot; what was kept for it is for the caller to remove, which may take a while."""
+        snapshot.close()
+        if self.snapshot is snapshot:
+            self.snapshot = None
+        return snapshot.aside
+
+    def make_room(self, cause: Exception) -> bool:
+        """Give up the room that the snapshot takes; whether there was any."""
+        if self.snapshot is None or self.snapshot.lost:
+            return False
+        self.snapshot.give_up(cause)
+        return True
 
     def carried(self, seq: int, outcome: Outcome) -> None:
         """`CarryOut`, but for the sync."""
@@ -257,8 +288,11 @@ class Store:
         """An empty directory beside the data, for a copy."""
         return Path(tempfile.mkdtemp(prefix=f"{self.state.copy + 1}.incoming.", dir=self.directory.data))
 
-    def resynchronise(self, epoch: int, upto: int, copy: Path) -> None:
-        """`Resynchronise`: the copy, which is synced, becomes the data, with an empty safe queue."""
+    def resynchronise(self, epoch: int, upto: int, copy: Path) -> list[Path]:
+        """`Resynchronise`: the copy, which is synced, becomes the data, with an empty safe queue.
+
+        What is over, the old data first of all, is for the caller to remove, which may take a while.
+        """
         self._close_safe()
         shutil.rmtree(self.directory.safe / str(epoch), ignore_errors=True)
         os.replace(copy, self.directory.data / str(self.state.copy + 1))
@@ -275,7 +309,7 @@ class Store:
             copy=self.state.copy + 1,
         )
         self._open_safe()
-        self._clean()
+        return self._leftovers()
 
     # --- making it durable ----------------------------------------------------------------------
 
@@ -357,18 +391,15 @@ class Store:
             self.safe.close()
         self.safe = None
 
-    def _clean(self) -> None:
-        """Remove what the state does not speak of: what was prepared and did not happen, and what is over."""
+    def _leftovers(self) -> list[Path]:
+        """What the state does not speak of: what was prepared and did not happen, and what is over."""
         epoch = str(self.state.epoch)
         keep = {
             self.directory.data: {str(self.state.copy)},
             self.directory.safe: {epoch} if self.follows else set(),
             self.directory.unsafe: {epoch} if self.state.unsafe else set(),
         }
-        for parent, names in keep.items():
-            for path in parent.iterdir():
-                if path.name not in names:
-                    shutil.rmtree(path)
+        return [path for parent, names in keep.items() for path in parent.iterdir() if path.name not in names]
 
     def _described(
         self, queue: Queue, update: tuple[int, bytes] | None, status: tuple[int, bytes] | None
@@ -393,6 +424,12 @@ class Store:
             file.flush()
             os.fsync(file.fileno())
         self._sync_names(path.parent)
+
+
+def remove(paths: list[Path]) -> None:
+    """Remove directories, with what is in them. What stays is removed at the next start, or that says why not."""
+    for path in paths:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _boot_id() -> str:

@@ -28,6 +28,12 @@ FRAME_BYTES_MAX = 4 * 1024 * 1024
 
 LENGTH_BYTES = 4
 
+COPY_BLOCK_BYTES = 64 * 1024
+"""How much of a file one digest in a copy's listing stands for, in bytes."""
+
+COPY_DIGEST_BYTES = 16
+"""How much of the SHA-256 of a block a listing has, in bytes."""
+
 # --- both ways, and first on every connection ---------------------------------------------------------------
 
 
@@ -100,22 +106,59 @@ class CopyBegin:
 
 @dataclass(frozen=True, slots=True)
 class CopyPart:
-    """A piece of the copy: an operation to be carried out on an empty directory, in this order."""
+    """A piece of the copy: an operation to be carried out on what the pieces before have made."""
 
     epoch: int
     upto: int
     index: int
-    """0, 1, 2…"""
+    """0, 1, 2…, counting listings as well."""
     operation: bytes
 
 
 @dataclass(frozen=True, slots=True)
+class CopyEntry:
+    """A directory of the copy, or a file, or more of the file before."""
+
+    path: bytes
+    """As an operation has it, in its bytes."""
+    directory: bool
+    size: int
+    """The file's length in bytes; 0 for a directory."""
+    first: int
+    """The number in the file of the first block that is listed here."""
+    digests: bytes
+    """`COPY_DIGEST_BYTES` of each block from there on; what is listed nowhere is zeros."""
+
+    def __post_init__(self) -> None:
+        if not self.path or len(self.digests) % COPY_DIGEST_BYTES:
+            raise ValueError("there is no path, or not a whole number of digests")
+        count = len(self.digests) // COPY_DIGEST_BYTES
+        if self.directory and (self.size or self.first or count):
+            raise ValueError("a directory has neither size nor blocks")
+        if count and (self.first + count - 1) * COPY_BLOCK_BYTES >= self.size:
+            raise ValueError(f"{count} blocks from {self.first} on do not begin within {self.size} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class CopyListing:
+    """A piece of the copy, of which the passive server may have much: names, sizes and digests."""
+
+    epoch: int
+    upto: int
+    index: int
+    """As that of a part."""
+    entries: tuple[CopyEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CopyEnd:
-    """The copy is complete: `parts` pieces."""
+    """The copy is complete: `parts` pieces, listings included."""
 
     epoch: int
     upto: int
     parts: int
+    digest: bytes
+    """Of the whole copy; what is made of the pieces must have it. Empty when the sender gives none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +215,18 @@ class Newer:
     """*Your epoch is over:* the answer to anything of an older epoch."""
 
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyLacking:
+    """The blocks of a listing that the sender does not have: the answer to each `CopyListing`, in their order."""
+
+    epoch: int
+    upto: int
+    index: int
+    """The listing's."""
+    blocks: tuple[int, ...]
+    """Counted from 0 through the whole listing, ascending."""
 
 
 # --- server to witness, and back ----------------------------------------------------------------------------
@@ -233,6 +288,7 @@ Message = (
     | UpdateStatus
     | CopyBegin
     | CopyPart
+    | CopyListing
     | CopyEnd
     | Released
     | Goodbye
@@ -240,6 +296,7 @@ Message = (
     | Safe
     | Position
     | Newer
+    | CopyLacking
     | AskLease
     | Leased
     | NotLeased

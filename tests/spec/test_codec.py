@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -295,6 +295,10 @@ def _values(cls: type) -> st.SearchStrategy[Any]:
             return st.binary(max_size=20)
         if isinstance(hint, type) and issubclass(hint, IntEnum):
             return st.sampled_from(hint)
+        if get_origin(hint) is tuple:
+            return st.lists(of(get_args(hint)[0]), max_size=3).map(tuple)
+        if hint is wire.CopyEntry:  # not every combination is one
+            return st.builds(lambda path: wire.CopyEntry(path, True, 0, 0, b""), st.binary(min_size=1))
         return st.integers(0, GREATEST)
 
     hints = get_type_hints(cls)
