@@ -66,8 +66,11 @@ def free_endpoint(host: str) -> Endpoint:
 class EtcdCluster:
     """The members of an etcd cluster, each a process that does not outlive this one."""
 
-    def __init__(self, directory: Path, host: str, members: int) -> None:
+    def __init__(self, directory: Path, host: str, members: int, keys: Path | None = None) -> None:
+        """With `keys`, clients come over TLS, with a certificate: `ca.pem`, `member.pem` and `member.key` are there."""
         self.directory = directory
+        self._keys = keys
+        self._scheme = "https" if keys else "http"
         self.clients = [free_endpoint(host) for _ in range(members)]
         """Where each member listens for clients."""
         self._peers = [free_endpoint(host) for _ in range(members)]
@@ -76,7 +79,7 @@ class EtcdCluster:
     async def start(self, member: int) -> None:
         """Start a member with what it has on its disk."""
         assert shutil.which("etcd"), "etcd is not installed: apt-get install etcd-server"
-        client, peer = f"http://{self.clients[member]}", f"http://{self._peers[member]}"
+        client, peer = f"{self._scheme}://{self.clients[member]}", f"http://{self._peers[member]}"
         argv = [
             "etcd", "--name", f"m{member}", "--data-dir", str(self.directory / f"m{member}"),
             "--listen-client-urls", client, "--advertise-client-urls", client,
@@ -84,6 +87,11 @@ class EtcdCluster:
             "--initial-cluster", ",".join(f"m{n}=http://{peer}" for n, peer in enumerate(self._peers)),
             "--heartbeat-interval", "50", "--election-timeout", "500",
         ]  # fmt: skip
+        if self._keys:
+            argv += [
+                "--cert-file", str(self._keys / "member.pem"), "--key-file", str(self._keys / "member.key"),
+                "--trusted-ca-file", str(self._keys / "ca.pem"), "--client-cert-auth",
+            ]  # fmt: skip
         launch = [sys.executable, "-P", "-m", "takeover.demo.launch", str(os.getpid()), "--"]
         with (self.directory / "etcd.log").open("ab") as log:
             self._processes[member] = await asyncio.create_subprocess_exec(
@@ -109,9 +117,9 @@ class EtcdCluster:
 
     def config(self) -> EtcdConfig:
         """How to reach it."""
-        return EtcdConfig(
-            tuple(f"http://{at}" for at in self.clients), "/takeover/", "", None, None, None, None
-        )
+        urls = tuple(f"{self._scheme}://{at}" for at in self.clients)
+        files = [self._keys / name if self._keys else None for name in ("ca.pem", "client.pem", "client.key")]
+        return EtcdConfig(urls, "/takeover/", "", None, *files)
 
     async def wait(self) -> None:
         """Wait until it answers."""
@@ -486,8 +494,8 @@ def with_pair(tmp_path: Path) -> Callable[..., None]:
 def etcd(tmp_path: Path) -> Callable[..., None]:
     """Play something with an etcd of one member."""
 
-    async def whole(play: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
-        cluster = EtcdCluster(tmp_path, "127.0.0.1", 1)
+    async def whole(play: Callable[[Any], Coroutine[Any, Any, None]], keys: Path | None = None) -> None:
+        cluster = EtcdCluster(tmp_path, "127.0.0.1", 1, keys)
         try:
             await cluster.start(0)
             await cluster.wait()
@@ -495,7 +503,7 @@ def etcd(tmp_path: Path) -> Callable[..., None]:
         finally:
             await cluster.kill(0)
 
-    return lambda play: asyncio.run(whole(play))
+    return lambda play, keys=None: asyncio.run(whole(play, keys))
 
 
 @pytest.fixture(params=["built-in", "etcd"])

@@ -7,16 +7,22 @@ import contextlib
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from takeover.config import EtcdConfig
-from takeover.errors import CallerError
+from takeover.errors import CallerError, ConfigurationError
 from takeover.etcd_client import Entry, EtcdClient, EtcdFailure
 from takeover.etcd_observer import EtcdObserver
 from takeover.etcd_witness import EtcdWitness, encode
+from takeover.key_making import Authority
 from takeover.linux import boottime_ns
 from takeover_spec import wire
 from takeover_spec.knowledge import WitnessKnowledge
@@ -253,6 +259,68 @@ def test_a_user_is_let_in_with_the_password_and_again_after_the_token_is_gone(
             await client.close()
 
     etcd(play)
+
+
+def test_over_tls_each_side_shows_its_certificate(etcd: Callable[..., None], tmp_path: Path) -> None:
+    """A member or a client of another authority is not believed, and a client needs one; files are read anew."""
+    keys, others = tmp_path / "keys", tmp_path / "others"
+    for directory in (keys, others):
+        make_certificates(directory)
+
+    async def play(cluster: EtcdCluster) -> None:
+        config = cluster.config()
+        for wrong in (
+            replace(config, ca_file=others / "ca.pem"),
+            replace(config, certificate_file=None, key_file=None),
+            replace(config, certificate_file=others / "client.pem", key_file=others / "client.key"),
+        ):
+            async with EtcdClient(wrong, KEY, 5.0) as client:
+                with pytest.raises(EtcdFailure, match=r"https://127\.0\.0\.1"):
+                    await client.read()
+        own = tmp_path / "own.pem"
+        own.write_bytes((others / "client.pem").read_bytes() + (others / "client.key").read_bytes())
+        async with EtcdClient(replace(config, certificate_file=own, key_file=own), KEY, 5.0) as client:
+            with pytest.raises(EtcdFailure):
+                await client.read()
+            own.write_text("nonsense")
+            with pytest.raises(ConfigurationError, match="the files for TLS"):
+                await client.renew()
+            own.write_bytes((keys / "client.pem").read_bytes() + (keys / "client.key").read_bytes())
+            await client.renew()
+            await EtcdWitness(client, PRIMARY, C).tell(WitnessKnowledge())
+
+    etcd(play, keys)
+
+
+def make_certificates(directory: Path) -> None:
+    """An authority, and certificates of a member at 127.0.0.1 and of a client."""
+    directory.mkdir()
+    authority = Authority.make("etcd")
+    (directory / "ca.pem").write_bytes(authority.certificate.public_bytes(serialization.Encoding.PEM))
+    both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+    here = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    for name in ("member", "client"):
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(authority.certificate.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(authority.certificate.not_valid_before_utc)
+            .not_valid_after(authority.certificate.not_valid_after_utc)
+            .add_extension(both, False)
+            .add_extension(here, False)
+        )
+        signed = builder.sign(authority.key, hashes.SHA256())
+        (directory / f"{name}.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        (directory / f"{name}.key").write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
 
 
 def replaced(cluster: EtcdCluster, password_file: Path) -> EtcdConfig:
