@@ -52,6 +52,7 @@ COMMANDS: tuple[Command, ...] = (
         "takeover.demo.command",
         "a real pair, application and client on this machine; kill the active",
     ),
+    Command("init", "takeover.init_command", "configuration and keys for a pair, or new keys"),
     Command("node", "takeover.node_command", "run a server of a pair"),
     Command("witness", "takeover.witness_command", "run the witness of a pair"),
     Command("status", "takeover.status_command", "what the node on this machine says of itself"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from takeover.core.state import status_upto
-from takeover.credentials import credentials_of, may_operate
+from takeover.credentials import Credentials, credentials_of, may_operate
 from takeover.linux import boottime_ns
 from takeover_spec.knowledge import lapsed
 
@@ -99,22 +99,26 @@ class StatusServer:
 
     async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            who = credentials_of(writer.get_extra_info("socket"))
-            if not may_operate(who):
-                fields = {"pid": who.pid, "uid": who.uid}
-                log.warning(
-                    "an operator is refused: user %d is not this server's", who.uid, extra={"fields": fields}
-                )
-                refusal = f"user {who.uid} may not operate this server: only root and user {os.geteuid()} may"
-                writer.write(json.dumps({"error": refusal}).encode() + b"\n")
-                return
             word = (await reader.readline()).strip()
-            answer = (
-                self._status() if word == b"status" else {"error": f"{word!r} is not known; known: status"}
-            )
+            refusal = _refusal(credentials_of(writer.get_extra_info("socket")))
+            if refusal:
+                answer = {"error": refusal}
+            elif word == b"status":
+                answer = self._status()
+            else:
+                answer = {"error": f"{word!r} is not known; known: status"}
             writer.write(json.dumps(answer).encode() + b"\n")
             await writer.drain()
         except (ConnectionError, ValueError):
             pass  # whoever asked is gone, or sent no line
         finally:
             writer.close()
+
+
+def _refusal(who: Credentials) -> str:
+    """Why this user may not ask; empty for one who may."""
+    if may_operate(who):
+        return ""
+    fields = {"pid": who.pid, "uid": who.uid}
+    log.warning("an operator is refused: user %d is not this server's", who.uid, extra={"fields": fields})
+    return f"user {who.uid} may not operate this server: only root and user {os.geteuid()} may"

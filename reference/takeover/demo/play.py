@@ -30,6 +30,9 @@ CATCH_UP_TIMEOUT_S = 20.0
 WRITERS = 8
 WRITES_PER_SECOND = 400
 
+WRITES_MIN = 100
+"""How many writes there are before the active server is killed, on however busy a machine."""
+
 _LOOK_S = 0.02
 _SERVERS = ("primary", "secondary")
 
@@ -65,6 +68,7 @@ class Play:
         active, passive = await self._in_sync("the pair to be in sync", START_TIMEOUT_S)
         await self._begin_load()
         await self._wait(self._seconds * 0.4)
+        await self._until("enough writes to show something", START_TIMEOUT_S, lambda _: self._has_written())
         killed_ns = await self._kill(active)
         await self._see_failover(killed_ns)
         await self._wait(self._seconds * 0.3)
@@ -125,6 +129,9 @@ class Play:
     async def _begin_load(self) -> None:
         self._loading = asyncio.create_task(self._load.run())
         self._note(f"begins to write with {WRITERS} writers", "client")
+
+    def _has_written(self) -> bool:
+        return len(self._load.writes) >= WRITES_MIN
 
     async def _kill(self, active: Party) -> int:
         """Kill the active server in the middle of the load; when that was."""
