@@ -1,8 +1,8 @@
 """The link of a server to a witness whose record is in etcd: the same face as `links.WitnessLink`.
 
 One request is under way at a time. What is said meanwhile waits, the newest of each kind: an older request for a lease
-is worth less than a newer one, and a declaration nothing. When nothing is said, the record is looked at, unless it is
-this server's own to change.
+is worth less than a newer one, and a declaration nothing. A server that says nothing for a while looks at the record
+instead: whoever waits has to see it, and whoever asks every beat does so anyway.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from takeover.errors import ConfigurationError
 from takeover.etcd_client import EtcdClient, EtcdFailure
 from takeover.etcd_witness import EtcdWitness, key_of
 from takeover.links import Refusals
+from takeover.linux import boottime_ns
 from takeover_spec import wire
 from takeover_spec.knowledge import WitnessKnowledge
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from takeover.node import Node
 
 log = logging.getLogger("takeover.links")
+
+BEATS_HEARD = 2
+"""For so many beats after it said something, a server need not look."""
 
 MEMBERS_PER_LEASE = 3
 """How many members of a cluster may fail to answer, one after the other, in the time a lease is counted on."""
@@ -45,6 +49,7 @@ class EtcdLink:
         self._waiting: dict[type, wire.Message] = {}
         self._said = asyncio.Event()
         self._renew = False
+        self._quiet_from = 0
         self._declared: wire.DeclareEligible | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._complaint: str | None = ""
@@ -104,13 +109,14 @@ class EtcdLink:
             self._complaint = None
 
     async def _look(self) -> None:
-        know = self._witness.know
-        if not self._waiting and not (know and know.holder == self._node.config.identity and not know.ended):
+        """See what is there, unless there is something to say, or was just now."""
+        if not self._waiting and boottime_ns() >= self._quiet_from:
             await self._witness.look()
 
     async def _pass_on(self) -> None:
         """Deal with one message that waits."""
         message = self._waiting.pop(next(iter(self._waiting)))
+        self._quiet_from = boottime_ns() + BEATS_HEARD * self._node.config.beat_ns
         for answer in await self._witness.hear(message):
             self._refusals.heard(answer, self._node.core.know.epoch)
             self._node.tell(ev.WitnessSaid(answer))

@@ -111,6 +111,10 @@ class EtcdCluster:
                 process.send_signal(signal.SIGKILL)
             await process.wait()
 
+    def pause(self, member: int) -> None:
+        """Stop a member with SIGSTOP: it takes requests, and answers none."""
+        self._processes[member].send_signal(signal.SIGSTOP)
+
     def wipe(self, member: int) -> None:
         """Take its disk from a member, which does not run."""
         shutil.rmtree(self.directory / f"m{member}")
@@ -139,7 +143,7 @@ class EtcdCluster:
         async with EtcdClient(self.config(), "any", 1.0) as client:
             while True:
                 for member in self._processes:
-                    url = f"http://{self.clients[member]}"
+                    url = f"{self._scheme}://{self.clients[member]}"
                     status = await client._post(url, "maintenance/status", {}, {})
                     if status["header"]["member_id"] == status.get("leader"):
                         return member

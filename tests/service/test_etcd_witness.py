@@ -37,18 +37,23 @@ PRIMARY, SECONDARY = Identity
 KEY = "/takeover/p/witness"
 
 
-def test_a_pair_outlives_the_leader_of_its_cluster(with_pair: Callable[..., None]) -> None:
-    """SIGKILL of the member that leads: leases are renewed again, and two members are enough for a failover."""
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "stopped"])
+def test_a_pair_outlives_the_leader_of_its_cluster(with_pair: Callable[..., None], killed: bool) -> None:
+    """SIGKILL or SIGSTOP of the member that leads: leases are renewed again, and two are enough for a failover."""
 
     async def play(pair: PairUnderTest) -> None:
         cluster = cast("InEtcd", pair.witness).cluster
-        await cluster.kill(await cluster.leader())
-        killed = boottime_ns()
+        leader = await cluster.leader()
+        if killed:
+            await cluster.kill(leader)
+        else:
+            cluster.pause(leader)
+        lost = boottime_ns()
         lease_ns = 1_000_000_000
 
         def renewed() -> bool:
             said = pair.status("primary")
-            return boottime_ns() > killed + lease_ns and bool(said) and said["grants"]["lease_ms"] > 0
+            return boottime_ns() > lost + lease_ns and bool(said) and said["grants"]["lease_ms"] > 0
 
         await pair.until("the lease to be renewed", renewed)
         roles = sorted(pair.status(name)["role"] for name in ("primary", "secondary"))
