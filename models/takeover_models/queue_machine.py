@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from takeover.core import events as ev
-from takeover.core.effects import Say, SayWitness
+from takeover.core.effects import Say, SayWitness, StateLoss
 from takeover.core.state import Core, begin, remembered, status_upto
 from takeover_models.account import Account
 from takeover_models.cores import REAL, Step
@@ -80,7 +80,10 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.core is not None
         self.now += 1
         self.core, effects = type(self).step_function(self.core, said, self.now)
-        return self.told(effects)
+        done = self.told(effects)
+        for loss in [effect for effect in done if isinstance(effect, StateLoss)]:  # written at once
+            done += self.tell(ev.LossStated(loss.epoch, loss.kept, loss.last))
+        return done
 
     def told(self, effects: tuple[Any, ...]) -> list[Any]:
         """Hold the actions among the effects against the rules."""

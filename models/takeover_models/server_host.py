@@ -57,6 +57,8 @@ class ServerHost(Host):
         self.offers: deque[Queued] = deque()
         """What applications want done and was not let through yet."""
         self.copying = False
+        self.stated: ev.LossStated | None = None
+        """What a loss statement was written of, beside the core, which has not been told yet."""
         self.shipping: Shipping | None = None
         self.assembly = Assembly()
 
@@ -154,6 +156,8 @@ class ServerHost(Host):
                 self.around.network.send(f"{self.index}w", message)
             case eff.TakeCopy():
                 self.copying = True
+            case eff.StateLoss(epoch, kept, last):
+                self.stated = ev.LossStated(epoch, kept, last)
             case eff.Ship(seq, status):
                 self.shipping = Shipping(seq, status)
             case _:

@@ -82,12 +82,21 @@ def apply(server: ServerHost) -> bool:
     return server.step(ev.NextInQueue(seq, server.image.safe[seq].status))
 
 
+def state(server: ServerHost) -> bool:
+    """Tell the core that the loss statement it asked for is written."""
+    if not (server.ready and server.stated):
+        return False
+    stated, server.stated = server.stated, None
+    server.step(stated)
+    return True
+
+
 def idle(server: ServerHost) -> bool:
     """There is nothing else to do."""
     return server.ready and server.step(ev.Paused())
 
 
-WORK = (copy, intercept, carry_out, ship, apply)
+WORK = (copy, intercept, carry_out, ship, apply, state)
 """In the order in which a shell does them."""
 
 

@@ -117,7 +117,7 @@ def any_core() -> tuple[Core, list[Any]]:
         "carried": Span(1, 0, _number("carried.first"), _number("carried.last")),
     }
     know = Knowledge(**{f.name: _known(f.name, f.type, tables) for f in fields(Knowledge)})
-    flags = {name: Term(z3.Bool(name)) for name in ("offered", "recorded", "copying", "copied", "stopping")}
+    flags = {f.name: Term(z3.Bool(f.name)) for f in fields(Core) if f.type == "bool"}
     core = Core(settings, know, _number("beat_at"), _number("heard_at"), refrained="", **flags)  # type: ignore[arg-type]  # terms stand for truth values
     return core, bounds
 
@@ -182,6 +182,8 @@ def _events() -> Iterator[tuple[str, ev.Event, list[Any]]]:
     yield "CopyTaken", ev.CopyTaken(_number("event.upto")), []
     copied = [_number(f"event.{name}") for name in ("epoch", "begun", "upto")]
     yield "CopyReceived", ev.CopyReceived(*copied), [n >= 0 for n in copied]
+    stated = [_number(f"event.{name}") for name in ("epoch", "kept", "last")]
+    yield "LossStated", ev.LossStated(*stated), []
     for message in wire.MESSAGES:
         for ended in Status if message is wire.UpdateStatus else (Status.NONE,):
             said = _message(message, ended)

@@ -189,6 +189,10 @@ class ReceivedCopies:
         await asyncio.to_thread(copy.end, piece)
         fields = {"upto": copy.upto, "blocks": copy.listed_blocks, "lacking": copy.lacking_blocks}
         log.info("a copy was received", extra={"fields": fields})
+        know = self._node.core.know
+        if know.unsafe and not know.active:  # what it makes void: there may be much to state
+            kept = min(copy.begun, know.logged)
+            await asyncio.to_thread(self._node.store.state_rejoin_loss, kept, know.logged)
         self._pieces = self._copy = None
         if self._received:  # and not wanted
             remove([self._received])

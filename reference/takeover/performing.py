@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
-from takeover.core.effects import Effect, Say, SayWitness, Ship, TakeCopy
-from takeover.errors import CallerError, EnvironmentFault
+from takeover.core import events as ev
+from takeover.core.effects import Effect, Say, SayWitness, Ship, StateLoss, TakeCopy
+from takeover.errors import CallerError, DiskFull, EnvironmentFault, TakeoverError
 from takeover.operations import Outcome
 from takeover.queues import Entry
 from takeover.store import remove
@@ -29,6 +30,9 @@ log = logging.getLogger("takeover.node")
 
 REFUSALS_KEPT = 10
 """How many refusals a server remembers for `takeover status`."""
+
+STATE_RETRY_S = 1.0
+"""How long after a loss statement found no room on the disk it is tried again, in seconds."""
 
 _NEEDS_DISK = (wire.Safe, wire.Position, wire.DeclareEligible)
 """The messages that say something about what is durable."""
@@ -76,9 +80,25 @@ class Performer:
             case Ship(seq, status):
                 assert self._node.store.unsafe is not None
                 self._node.peer.ship(self._node.store.unsafe, seq, status)
+            case StateLoss():
+                self._node.start_task(self._state_loss(effect))
             case _:
                 await self._act(effect, now, context)
                 self._node.trace.note(effect, now)
+
+    async def _state_loss(self, loss: StateLoss) -> None:
+        """Write a loss statement beside the core, which goes on renewing its lease."""
+        safe = self._node.store.safe
+        try:
+            await asyncio.to_thread(self._node.store.state_takeover_loss, loss.kept, loss.last)
+        except DiskFull as error:
+            log.error("nothing can be taken over before the loss is stated: %s", error)
+            await asyncio.sleep(STATE_RETRY_S)
+            loss = replace(loss, last=loss.kept - 1)  # it is not stated
+        except TakeoverError:
+            if safe is self._node.store.safe:
+                raise  # or else that queue is no more, and nobody is to discard it
+        self._node.tell(ev.LossStated(loss.epoch, loss.kept, loss.last))
 
     async def _before_saying(self, message: wire.Message) -> None:
         if isinstance(message, _NEEDS_DISK):
@@ -188,6 +208,7 @@ class Performer:
                 self._node.store.step_down()
                 self._node.peer.stop_sending()
             case act.SetAside(_, kept, last):
+                await asyncio.to_thread(self._node.store.state_rejoin_loss, kept, last)
                 self._node.store.set_aside(kept, last)
             case act.Resynchronise(epoch, upto):
                 copy = self._node.peer.received.take_received()

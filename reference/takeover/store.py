@@ -12,12 +12,11 @@ update only at a checkpoint that covers it (QUEUE-4).
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import shutil
 import struct
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,8 +25,9 @@ from typing import Any
 from takeover.carrying_out import apply, carry_out, sync_tree
 from takeover.core.state import remembered
 from takeover.data_directory import DataDirectory
-from takeover.errors import CallerError, StateDamaged
-from takeover.operations import Operation, Outcome, Write, decode
+from takeover.errors import StateDamaged
+from takeover.loss_statements import Head, prepare, publish
+from takeover.operations import Operation, Outcome
 from takeover.queues import Entry, Queue, QueueReader, StatusesOnDisk
 from takeover.replay_window import ReplayWindow
 from takeover.snapshot import Snapshot
@@ -66,7 +66,7 @@ class State:
 
 
 class Store:
-    """A server's disk. One thread owns it, but for `sync` and `checkpoint`."""
+    """A server's disk. One thread owns it, but for `sync`, `checkpoint` and what says so."""
 
     def __init__(self, directory: DataDirectory) -> None:
         """Open what is there, and repair what a crash left half done. Raises `StorageDamaged`."""
@@ -86,6 +86,8 @@ class Store:
         """The last update applied; at a server that is or was active, the last one of the epochs before."""
         self._trimmed = 0
         self._window = ReplayWindow()
+        self._stating = threading.Lock()
+        self._closed = False
         self.unsafe: Queue | None = None
         """The unsafe queue of this server's own epoch, if it is or was active in it."""
         self.safe: Queue | None = None
@@ -198,12 +200,8 @@ class Store:
         """`Discard`: the rest of the safe queue is gone, and the loss statement says which updates that was."""
         assert self.safe is not None or self.state.epoch == 0
         if self.safe:
-            seqs = range(kept + 1, last + 1)
-            cursor = self.safe.updates.cursor(kept + 1) if seqs else None
-            lost = [self._described(self.safe, cursor.next(), None) for _ in seqs] if cursor else []
-            self._write_loss(
-                self.directory.path / "loss" / f"{self.state.epoch}-takeover.json", kept, last, lost
-            )
+            self.state_takeover_loss(kept, last)
+            self._publish(self._takeover_loss())
         self._save(drained=True)
         if self.safe:
             self.safe.discard_after(kept)
@@ -273,12 +271,9 @@ class Store:
         """`SetAside`: the unsafe queue goes to `aside/`, with the statement of what is lost (QUEUE-5, LOSS-1)."""
         assert self.unsafe is not None
         epoch = self.state.epoch
-        lost = []
-        updates, statuses = self.unsafe.updates.cursor(kept + 1), self.unsafe.statuses.cursor(kept + 1)
-        for _ in range(kept + 1, last + 1):
-            lost.append(self._described(self.unsafe, updates.next(), statuses.next()))
+        self.state_rejoin_loss(kept, last)
         self.unsafe.close()
-        self._write_loss(self.directory.unsafe / str(epoch) / "loss.json", kept, last, lost)
+        self._publish(self._rejoin_loss())
         os.replace(self.directory.unsafe / str(epoch), self.directory.aside / str(epoch))
         self._sync_names(self.directory.aside, self.directory.unsafe)
         self.unsafe = None
@@ -311,6 +306,16 @@ class Store:
         self._open_safe()
         return self._leftovers()
 
+    # --- loss statements, written beforehand in a thread beside the owner's -----------------------
+
+    def state_takeover_loss(self, kept: int, last: int) -> None:
+        """Write what `discard` will state, if it is not written yet. Raises `DiskFull`, and then may be tried again."""
+        self._state_loss(self._takeover_loss(), self.safe, kept, last, settled=False)
+
+    def state_rejoin_loss(self, kept: int, last: int) -> None:
+        """Write what `set_aside` will state, if it is not written yet."""
+        self._state_loss(self._rejoin_loss(), self.unsafe, kept, last, settled=True)
+
     # --- making it durable ----------------------------------------------------------------------
 
     @property
@@ -320,6 +325,7 @@ class Store:
 
     def close(self) -> None:
         """Sync and close everything."""
+        self._closed = True
         if self.follows and self.applied > self.state.checkpoint:
             self.checkpoint()
         if self.unsafe:
@@ -401,29 +407,20 @@ class Store:
         }
         return [path for parent, names in keep.items() for path in parent.iterdir() if path.name not in names]
 
-    def _described(
-        self, queue: Queue, update: tuple[int, bytes] | None, status: tuple[int, bytes] | None
-    ) -> dict[str, Any]:
-        if update is None:
-            raise CallerError(f"{self.directory.path}: an update to be stated as lost is not in the queue")
-        seq, entry = update
-        operation = decode(queue.decode_update(entry, seq))
-        described: dict[str, Any] = {"kind": type(operation).__name__}
-        for name, value in asdict(operation).items():
-            described[name] = base64.b64encode(value).decode() if isinstance(value, bytes) else value
-        if isinstance(operation, Write):
-            described["bytes"] = len(operation.data)
-        done = queue.decode_status(status[1], seq).done if status else None
-        return {"seq": seq, "done": done, "operation": described}
+    def _state_loss(self, path: Path, queue: Queue | None, kept: int, last: int, *, settled: bool) -> None:
+        with self._stating:
+            head = Head(self.state.epoch, kept, last)
+            prepare(path, head, queue, settled=settled, stopping=lambda: self._closed)
 
-    def _write_loss(self, path: Path, kept: int, last: int, lost: list[dict[str, Any]]) -> None:
-        path.parent.mkdir(exist_ok=True)
-        statement = {"epoch": self.state.epoch, "kept": kept, "last": last, "lost": lost}
-        with path.open("w") as file:
-            json.dump(statement, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
+    def _publish(self, path: Path) -> None:
+        publish(path)
         self._sync_names(path.parent)
+
+    def _takeover_loss(self) -> Path:
+        return self.directory.path / "loss" / f"{self.state.epoch}-takeover.ndjson"
+
+    def _rejoin_loss(self) -> Path:
+        return self.directory.unsafe / str(self.state.epoch) / "loss.ndjson"
 
 
 def remove(paths: list[Path]) -> None:

@@ -137,7 +137,8 @@ def test_a_loss_statement_is_read_as_the_application_would_have(tmp_path: Path) 
         {"seq": 9, "done": False, "operation": failed},
         {"seq": 10, "done": None, "operation": {"kind": "Truncate", "path": "f", "size": 0}},
     ]
-    (aside / "loss.json").write_text(json.dumps({"epoch": 1, "kept": 7, "last": 10, "lost": lost}))
+    lines = [{"epoch": 1, "kept": 7, "last": 10}, *lost]
+    (aside / "loss.ndjson").write_text("".join(json.dumps(line) + "\n" for line in lines))
     party = Party("primary", tmp_path)
     assert Loss(1, 7, 10, (8, 9, 10), (Record("written", "v"),)) == read_loss(party, 1)
     with pytest.raises(EnvironmentFault):

@@ -9,6 +9,7 @@ import pytest
 
 from takeover.data_directory import DataDirectory
 from takeover.errors import StateDamaged
+from takeover.loss_statements import Head, read_statement
 from takeover.operations import Create, Outcome, Write, encode
 from takeover.store import Store
 from takeover_spec.trace import Header, check, header_line
@@ -114,9 +115,9 @@ def test_a_killed_active_server_returns_with_its_unsafe_queue(tmp_path: Path) ->
     again.start()
     assert (False, True) == (again.found().active, again.found().returned)
     again.set_aside(1, 2)
-    statement = json.loads((tmp_path / "server" / "aside" / "1" / "loss.json").read_text())
-    assert (1, 1, 2) == (statement["epoch"], statement["kept"], statement["last"])
-    assert [(2, None, "Write")] == [(u["seq"], u["done"], u["operation"]["kind"]) for u in statement["lost"]]
+    head, lost = read_statement(tmp_path / "server" / "aside" / "1" / "loss.ndjson")
+    assert Head(1, 1, 2) == head
+    assert [(2, None, "Write")] == [(u["seq"], u["done"], u["operation"]["kind"]) for u in lost]
     again.resynchronise(2, 1, again.incoming())
     assert (2, 1, False) == tuple(getattr(again.found(), f) for f in ("epoch", "applied", "unsafe"))
     assert [] == list(again.data.iterdir())
@@ -145,8 +146,8 @@ def test_discarded_updates_are_gone_and_stated(tmp_path: Path) -> None:
     killed(store)
     found = opened(tmp_path).found()
     assert (True, 2, 2) == (found.drained, found.applied, found.newest)
-    statement = json.loads((tmp_path / "server" / "loss" / "1-takeover.json").read_text())
-    assert [3] == [update["seq"] for update in statement["lost"]]
+    _, lost = read_statement(tmp_path / "server" / "loss" / "1-takeover.ndjson")
+    assert [3] == [update["seq"] for update in lost]
 
 
 def test_a_state_of_another_shape_is_refused(tmp_path: Path) -> None:
@@ -210,7 +211,7 @@ def test_a_crash_while_setting_aside_is_finished(tmp_path: Path) -> None:
     killed(store)
     again = opened(tmp_path)
     assert not again.found().unsafe
-    assert (tmp_path / "server" / "aside" / "1" / "loss.json").exists()
+    assert (tmp_path / "server" / "aside" / "1" / "loss.ndjson").exists()
 
 
 def test_missing_data_stops_the_server(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ on while the lease is renewed; its end, the role, the address, interception and 
 
 from __future__ import annotations
 
+from takeover.core.effects import StateLoss
 from takeover.core.state import Turn
 from takeover_spec import actions as act
 from takeover_spec import wire
@@ -90,8 +91,18 @@ def extend(turn: Turn) -> None:
         turn.do(act.Enable(until))
 
 
-def take_over_if_ready(turn: Turn) -> None:
-    """Take over, if the lease is there, the promise has run out and nothing is left to apply."""
+def loss_stated(turn: Turn, epoch: int, kept: int, last: int) -> None:
+    """What a takeover would discard is written down: it may be just what would be discarded now."""
+    turn.note(stating=False)
+    know = turn.know
+    take_over_if_ready(turn, stated=epoch == know.epoch and kept == know.applied and last == know.newest)
+
+
+def take_over_if_ready(turn: Turn, *, stated: bool = False) -> None:
+    """Take over, if the lease is there, the promise has run out and nothing is left to apply.
+
+    What is discarded is `stated` first, beside the core: it can take longer than a lease lasts.
+    """
     know = turn.know
     until = know.lease_until - turn.settings.constants.expiry_slack_ns
     if know.active or not is_committed(know, turn.now) or until <= turn.now:
@@ -101,6 +112,12 @@ def take_over_if_ready(turn: Turn) -> None:
     if not know.drained:
         if settled(know, know.applied + 1):
             return  # APPLY-4: the drain goes on
+        if turn.core.stating:
+            return
+        if know.newest > know.applied and not stated:  # LOSS-1
+            turn.note(stating=True)
+            turn.ask(StateLoss(know.epoch, know.applied, know.newest))
+            return
         turn.do(act.Discard(know.epoch, know.applied, know.newest))  # APPLY-5, LOSS-1
     turn.do(act.TakeRole(know.epoch + 1, Cause.FIRST if know.epoch == 0 else Cause.SILENCE))
     turn.note(

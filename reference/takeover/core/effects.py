@@ -1,7 +1,7 @@
 """What comes of an event, in the order in which it has to be done.
 
 An effect is either an action of the protocol (`takeover_spec.actions`), which the shell performs and then writes in
-the trace, or one of the two below. **Order is part of the contract:** an effect is complete, and durable where the
+the trace, or one of those below. **Order is part of the contract:** an effect is complete, and durable where the
 action says so, BEFORE the next one begins. The shell may put a write and the sync it needs apart, as long as the sync
 comes before the next message that is sent and before the next acknowledgement.
 """
@@ -41,4 +41,16 @@ class Ship:
     status: int
 
 
-Effect = ServerAction | Say | SayWitness | TakeCopy | Ship
+@dataclass(frozen=True, slots=True)
+class StateLoss:
+    """Write down, beside the core, what a takeover would discard: updates `kept` + 1 to `last`.
+
+    `LossStated` is the answer.
+    """
+
+    epoch: int
+    kept: int
+    last: int
+
+
+Effect = ServerAction | Say | SayWitness | TakeCopy | Ship | StateLoss

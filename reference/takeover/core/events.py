@@ -78,6 +78,15 @@ class CopyReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class LossStated:
+    """What a takeover would discard of this epoch is written down, durably. Counterpart: `StateLoss`."""
+
+    epoch: int
+    kept: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The operator wants this server to shut down."""
 
@@ -93,5 +102,6 @@ Event = (
     | Paused
     | CopyTaken
     | CopyReceived
+    | LossStated
     | Stopping
 )

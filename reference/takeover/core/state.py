@@ -61,6 +61,8 @@ class Core:
     """A copy is being taken: nothing is logged meanwhile."""
     copied: bool = False
     """A copy is on its way over this connection."""
+    stating: bool = False
+    """What a takeover would discard is being written down."""
     stopping: bool = False
 
     def wake_at(self, told: int) -> int:

@@ -13,6 +13,7 @@ from takeover.core.events import (
     CopyTaken,
     Event,
     Intercepted,
+    LossStated,
     NextInQueue,
     Paused,
     PeerSaid,
@@ -64,6 +65,8 @@ def step(core: Core, event: Event, now: int) -> tuple[Core, tuple[Effect, ...]]:
             leading.copy_taken(turn, upto)
         case CopyReceived(epoch, begun, upto):
             following.copy_received(turn, epoch, begun, upto)
+        case LossStated(epoch, kept, last):
+            challenging.loss_stated(turn, epoch, kept, last)
         case Stopping():
             _stopping(turn)
         case _:

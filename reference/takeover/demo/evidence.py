@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from takeover.check_trace_command import Judged
 from takeover.demo.judgement import Loss
 from takeover.demo.records import Record, decode
 from takeover.demo.scene import Party
-from takeover.errors import EnvironmentFault
+from takeover.errors import EnvironmentFault, StorageDamaged
+from takeover.loss_statements import read_statement
 from takeover_spec.trace import check
 
 
@@ -38,18 +38,18 @@ def _whole_lines(file: Path, *, cut_allowed: bool) -> Iterator[bytes]:
 
 def read_loss(party: Party, epoch: int) -> Loss:
     """The loss statement of a server that was active in `epoch` and has returned. Raises EnvironmentFault."""
-    file = party.data_directory / "aside" / str(epoch) / "loss.json"
+    file = party.data_directory / "aside" / str(epoch) / "loss.ndjson"
     try:
-        statement = json.loads(file.read_text())
-        lost = statement["lost"]
+        head, updates = read_statement(file)
+        lost = list(updates)
         return Loss(
-            statement["epoch"],
-            statement["kept"],
-            statement["last"],
+            head.epoch,
+            head.kept,
+            head.last,
             tuple(update["seq"] for update in lost),
             tuple(record for update in lost for record in _records(update)),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, StorageDamaged, ValueError, KeyError, TypeError) as error:
         raise EnvironmentFault(f"{file}: no loss statement can be read: {error!r}") from error
 
 
