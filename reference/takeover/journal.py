@@ -29,7 +29,7 @@ from takeover.journal_frames import (
     encode_mark,
     encode_record,
 )
-from takeover.journal_recovery import Recovered, recover
+from takeover.journal_recovery import NO_PROOF, Proof, Recovered, recover
 from takeover.journal_segment import Segment, create_segment, remove_segment, scan_segment
 from takeover.storage_trust import StorageTrust
 
@@ -56,15 +56,24 @@ class Journal:
         self._state = Lock()  # held while the tail and its indexes change
 
     @classmethod
-    def open(cls, directory: Path, *, disk: Disk, segment_bytes: int = SEGMENT_BYTES) -> "Journal":
+    def open(
+        cls,
+        directory: Path,
+        *,
+        disk: Disk,
+        segment_bytes: int = SEGMENT_BYTES,
+        proof: Proof = NO_PROOF,
+        marked: bool = True,
+    ) -> "Journal":
         """Open the journal in an existing directory; an empty directory becomes an empty journal from entry 0.
 
         `JournalDamaged` when an entry that was durable is not whole; then nothing was changed. Nobody else may have the
-        journal open: `DataDirectory` sees to that.
+        journal open: `DataDirectory` sees to that. `proof` is what is known of it from elsewhere. Call `mark` if it is
+        not to be `marked` yet.
         """
-        recovered = recover(directory, disk)
+        recovered = recover(directory, disk, proof)
         journal = cls(directory, disk, segment_bytes, recovered)
-        if recovered.marked_index < recovered.next_index:
+        if marked and recovered.marked_index < recovered.next_index:
             journal._put_mark()
         return journal
 
@@ -111,6 +120,12 @@ class Journal:
             if not self._fits(payload):
                 self._roll()
             return self._append(payload)
+
+    def mark(self) -> None:
+        """Have the file prove what is durable, as each `sync` does."""
+        with self._syncing, self._state:
+            self.check_usable()
+            self._put_mark()
 
     def sync(self) -> None:
         """Make every entry appended before this call durable. May run in another thread than the rest.
@@ -179,13 +194,18 @@ class Journal:
             for old in old_segments:
                 self._disk.unlink(old.path, label="journal.reset.unlink")
 
-    def close(self) -> None:
-        """Sync, unless the journal refuses use, and give the files back. Closing twice is allowed."""
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it is known what is on the disk."""
+        return not self._trust.lost
+
+    def close(self, *, sync: bool = True) -> None:
+        """Sync, unless told not to or the journal refuses use, and give the files back. Closing twice is allowed."""
         with self._syncing:
             if self._closed:
                 return
             try:
-                if not self._trust.lost:
+                if sync and self.is_trusted:
                     self._sync()
             finally:
                 self._closed = True

@@ -9,6 +9,7 @@ generation, behind a discarded tail), a segment that was cut off before it was b
 that were written but not synced. All are settled durably before the journal is used.
 """
 
+import logging
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -28,6 +29,21 @@ from takeover.journal_segment import (
     segment_names,
 )
 
+log = logging.getLogger("takeover.journal")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What something beside a journal proves of it."""
+
+    next_index: int = 0
+    """Entries before this index were once durable."""
+    by: str = ""
+    """What proves it, for a message."""
+
+
+NO_PROOF = Proof()
+
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
@@ -43,7 +59,26 @@ class Recovered:
     """What the marks in the tail prove; below `next_index` when a mark is due."""
 
 
-def recover(directory: Path, disk: Disk) -> Recovered:
+def proven_index(directory: Path, disk: Disk) -> int:
+    """What the marks in a journal prove, which is left as it is: entries before this index were once synced by `sync`.
+
+    A segment's birth is no such proof: it syncs the journal by itself.
+    """
+    names = disk.list_directory(directory, label="journal.list")
+    if BOUNDS_NAME not in names:
+        return 0
+    bounds = BoundsFile(disk, directory)
+    try:
+        for segment in reversed(_living(disk, directory, segment_names(directory, names), bounds.bounds)):
+            marked_index = scan_segment(disk, segment, until=bounds.bounds.end_index).marked_index
+            if marked_index > segment.first_index:
+                return marked_index
+    finally:
+        bounds.close()
+    return 0
+
+
+def recover(directory: Path, disk: Disk, proof: Proof) -> Recovered:
     """Open the journal in an existing directory, an empty one included. `JournalDamaged` leaves it untouched."""
     names = disk.list_directory(directory, label="journal.list")
     found = segment_names(directory, names)
@@ -57,6 +92,10 @@ def recover(directory: Path, disk: Disk) -> Recovered:
         _refuse_unknown_future(disk, found, bounds)
         segments = _living(disk, directory, found, bounds.bounds)
         scan = _scan_all(disk, segments, bounds)
+        if scan.next_index < proof.next_index:
+            proven = f"{proof.by} that entries before {proof.next_index} were durable"
+            reason = f"ends before entry {scan.next_index}, and {proven}"
+            raise JournalDamaged(segments[-1].path if segments else directory, scan.end, reason)
         bounds.settle()
         _remove(disk, directory, found, segments)
         if not segments:
@@ -67,6 +106,14 @@ def recover(directory: Path, disk: Disk) -> Recovered:
         else:
             tail = disk.open(segments[-1].path, writable=True, label="journal.tail.open")
             stack.callback(disk.close, tail, label="journal.close")
+            if scan.end < scan.size:
+                torn = scan.size - scan.end
+                log.warning(
+                    "the last %d bytes were being written at a crash, and are dropped: %s, from byte %d",
+                    torn,
+                    segments[-1].path,
+                    scan.end,
+                )
             _settle_tail(disk, tail, scan)
             settled = replace(bounds.bounds, tail_index=segments[-1].first_index, end_index=None)
         if bounds.bounds != settled:

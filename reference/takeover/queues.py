@@ -4,6 +4,10 @@ It is two journals, one of updates and one of statuses, in which an entry's inde
 has to be searched: update n is entry n, and how far each journal reaches is all that is known in memory. Statuses
 follow in the order of the numbers too, because updates are carried out in that order.
 
+The updates are synced before the statuses, always. So a power cut may leave statuses without their updates only where
+neither was synced; where the statuses' marks prove that they were, a journal of updates that ends before them has lost
+what was durable, and that is damage.
+
 Refused: one journal in which the two kinds alternate. It would save one of two syncs, and cost an index in memory or a
 search from the beginning for every reader that starts in the middle.
 """
@@ -20,6 +24,7 @@ from pathlib import Path
 from takeover.disk import Disk
 from takeover.errors import JournalDamaged
 from takeover.journal import Journal
+from takeover.journal_recovery import Proof, proven_index
 from takeover.operations import Operation, Outcome, decode
 from takeover_spec.words import Status
 
@@ -51,19 +56,20 @@ class Queue:
     @classmethod
     def open(cls, directory: Path, epoch: int, first: int, *, disk: Disk) -> Queue:
         """Open an epoch's queue, or make an empty one whose first update will be `first`."""
-        journals = []
-        for name in ("updates", "statuses"):
-            path = directory / name
+        paths = directory / "updates", directory / "statuses"
+        for path in paths:
             path.mkdir(parents=True, exist_ok=True)
-            journal = Journal.open(path, disk=disk)
+        settled = Proof(proven_index(paths[1], disk), f"the statuses in {paths[1]} prove")
+        updates = Journal.open(paths[0], disk=disk, proof=settled)
+        statuses = Journal.open(paths[1], disk=disk, marked=False)
+        for journal in (updates, statuses):
             if journal.next_index < first:  # new: a journal begins at 0
                 journal.reset(first)
-            journals.append(journal)
-        updates, statuses = journals
         if (
             statuses.next_index > updates.next_index
         ):  # a power cut kept a status and not its update; neither was synced
             statuses.truncate_from(max(updates.next_index, statuses.first_index))
+        statuses.mark()
         return cls(updates, statuses, epoch)
 
     @property
@@ -103,17 +109,19 @@ class Queue:
         self.statuses.append(json.dumps(fields, separators=(",", ":")).encode())
 
     def sync(self) -> None:
-        """Make everything stored before this call durable."""
+        """Make everything stored before this call durable; the updates first, for a marked status proves its update."""
         self.updates.sync()
         self.statuses.sync()
 
     def drop_through(self, seq: int) -> None:
         """Let go of every update up to `seq`, durably."""
+        self.sync()
         for journal in (self.updates, self.statuses):
             journal.drop_before(min(seq + 1, journal.next_index))
 
     def discard_after(self, seq: int) -> None:
         """Durably discard every update after `seq`, and its status (APPLY-5)."""
+        self.sync()
         for journal in (self.statuses, self.updates):
             if journal.next_index > seq + 1:
                 journal.truncate_from(max(seq + 1, journal.first_index))
@@ -128,8 +136,9 @@ class Queue:
 
     def close(self) -> None:
         """Sync and close."""
+        proves = self.updates.is_trusted
         self.updates.close()
-        self.statuses.close()
+        self.statuses.close(sync=proves)
 
     def decode_update(self, entry: bytes, seq: int) -> bytes:
         """The operation in an entry of the updates' journal."""
