@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from takeover_models.findings import RuleBroken
+from takeover_models.images import Image
 from takeover_spec import actions as act
 from takeover_spec.knowledge import Knowledge, WitnessKnowledge, party_after
+from takeover_spec.logic import Sparse, Unbroken
 from takeover_spec.trace import FOUND, Header, Line, action_line, header_line, judge
-from takeover_spec.words import Constants
+from takeover_spec.words import Constants, Status
 
 PAIR = "model"
 """What the pair of every virtual world is called."""
@@ -78,10 +80,13 @@ class Account:
         self._unwritten.clear()
 
 
-def found_by_a_server(know: Knowledge) -> Knowledge:
+def found_by_a_server(image: Image) -> Knowledge:
     """The part of what a server knew that it finds again on its disk."""
+    know, none = image.know, Sparse[int](Status.NONE)
+    first, last = know.applied + 1, image.last_carried_out()
+    carried = none if last < first else Unbroken(int(Status.DONE), first, last, none)
     durable = {name: getattr(know, name) for name in FOUND}
-    return Knowledge(**durable, stored=know.stored, status=know.status)
+    return Knowledge(**durable, stored=know.stored, status=know.status, carried=carried)
 
 
 def found_by_the_witness(know: WitnessKnowledge) -> WitnessKnowledge:

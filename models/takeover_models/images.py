@@ -56,9 +56,9 @@ class Image:
         return stored, status
 
     def last_carried_out(self) -> int:
-        """The last update of the unsafe queue that was carried out."""
-        carried = (seq for seq, queued in self.unsafe.items() if queued.status is not Status.NONE)
-        return max(carried, default=self.know.applied)
+        """The last update of its own epoch that a server that is or was active has carried out."""
+        led = self.know.active or self.know.returned
+        return max(self.know.applied, len(self.data.history)) if led else self.know.applied
 
     def first_safe(self) -> int | None:
         """The first update of the safe queue."""

@@ -45,6 +45,8 @@ class ServerHost(Host):
         """What the present list of effects came of; None for the beginning."""
         self.restless = False
         """Something happened since the core was last told that there is nothing else to do."""
+        self.answers: list[eff.Answer] = []
+        """What operators were told, of all runs."""
         self.busy_until_ns = 0
         """Until when, in true time, the shell is too busy to apply anything."""
         self._forget()
@@ -94,7 +96,7 @@ class ServerHost(Host):
         self.around.runs += 1
         self.event, self.now = None, self.clock.shows
         image = self.image
-        found = found_by_a_server(image.know)
+        found = found_by_a_server(image)
         self.account.begin(found)
         settings = self.around.setup.settings(self.me, self.around.runs)
         remembers = remembered(found, *image.unbroken(), image.last_carried_out())
@@ -160,6 +162,8 @@ class ServerHost(Host):
                 self.stated = ev.LossStated(epoch, kept, last)
             case eff.Ship(seq, status):
                 self.shipping = Shipping(seq, status)
+            case eff.Answer():
+                self.answers.append(effect)
             case _:
                 self._act(effect)
         self.truth.look()
@@ -210,8 +214,8 @@ class ServerHost(Host):
                 self.serving = False
             case act.Acknowledge(seq=seq):
                 self.truth.acknowledging(self, self.leads, seq)
-            case act.Copy(epoch=epoch, upto=upto):
-                self._send_copy(epoch, upto)
+            case act.Copy(epoch=epoch, begun=begun, upto=upto):
+                self._send_copy(epoch, begun, upto)
             case _:
                 pass
 
@@ -233,9 +237,9 @@ class ServerHost(Host):
             return self.assembly.taken(action.epoch, action.upto)
         return None
 
-    def _send_copy(self, epoch: int, upto: int) -> None:
+    def _send_copy(self, epoch: int, begun: int, upto: int) -> None:
         parts = self.image.data.parts()
-        self.say(wire.CopyBegin(epoch, self.account.know.applied, upto))
+        self.say(wire.CopyBegin(epoch, begun, upto))
         for index, part in enumerate(parts):
             self.say(wire.CopyPart(epoch, upto, index, part))
         self.say(wire.CopyEnd(epoch, upto, len(parts), b""))

@@ -113,8 +113,6 @@ class Truth:
             )
         self._nothing_acknowledged_is_lost(server, epoch)
         self.leaders[epoch], self.begun[epoch] = server.index, length
-        if leader == server.index:
-            return ()
         there = {entry.uid for entry in data.history}
         return tuple((uid, epoch - 1) for uid in uids_by_position(before).values() if uid not in there)
 

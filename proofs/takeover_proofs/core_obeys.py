@@ -118,7 +118,8 @@ def any_core() -> tuple[Core, list[Any]]:
     }
     know = Knowledge(**{f.name: _known(f.name, f.type, tables) for f in fields(Knowledge)})
     flags = {f.name: Term(z3.Bool(f.name)) for f in fields(Core) if f.type == "bool"}
-    core = Core(settings, know, _number("beat_at"), _number("heard_at"), refrained="", **flags)  # type: ignore[arg-type]  # terms stand for truth values
+    numbers = {f.name: _number(f.name) for f in fields(Core) if f.type == "int"}
+    core = Core(settings, know, refrained="", **numbers, **flags)  # type: ignore[arg-type]  # terms stand for truth values
     return core, bounds
 
 
@@ -146,13 +147,23 @@ def invariant(core: Core, now: int) -> dict[str, bool]:
         return empty | ((span.first == begins + 1) & (begins < span.last) & (span.last <= ends))
 
     following = not_(know.active) & not_(know.returned) & not_(know.drained)
+    carried_end = choose(carried.last < know.applied, know.applied, carried.last)
     safe_end = choose(status.last < know.applied, know.applied, status.last)
     return {
         "natural": (know.epoch >= 0) & (know.applied >= 0) & (know.version >= 0) & (know.acknowledged >= 0),
         "epochs": (know.epoch <= know.seen) & (know.released <= know.epoch),
         "active": implies(know.active, know.drained & not_(know.returned) & (know.released < know.epoch)),
-        "serving": implies(know.enabled | know.serving | know.intercepting | know.alone, know.active),
-        "intercepting": implies(know.intercepting, know.exposed),
+        "serving": implies(
+            know.enabled | know.serving | know.intercepting | know.alone | know.successor | core.switching,
+            know.active,
+        ),
+        "switching": implies(
+            core.switching, know.peer_follows & not_(know.serving) & not_(know.intercepting)
+        ),
+        "ordered": implies(know.promoted, not_(know.active)),
+        "keeps": implies(know.promoted & know.returned, know.keeps == carried_end),
+        "exposed": implies(know.active, know.exposed),
+        "returned": implies(know.returned, know.drained),
         "promised nothing": implies(know.active, know.given_until <= now),
         "stored": run(stored, know.applied, know.newest) & (know.applied <= know.newest),
         "newest": implies(
@@ -161,7 +172,8 @@ def invariant(core: Core, now: int) -> dict[str, bool]:
         "status": run(status, know.applied, know.newest),
         "closed": implies(know.drained, (stored.last < stored.first) & (status.last < status.first)),
         "carried": implies(
-            know.active, run(carried, know.applied, know.logged) & (know.applied <= know.logged)
+            know.active | know.returned,
+            run(carried, know.applied, know.logged) & (know.applied <= know.logged),
         ),
         "reported": implies(following, know.reported <= safe_end),
         "trimmed": implies(know.active, know.applied <= know.trimmed),
@@ -175,6 +187,10 @@ def _events() -> Iterator[tuple[str, ev.Event, list[Any]]]:
     plain: list[ev.Event] = [ev.Woke(), ev.Connected(), ev.Intercepted(), ev.Paused(), ev.Stopping()]
     for event in plain:
         yield type(event).__name__, event, []
+    order = _number("event.order")
+    yield "SwitchoverAsked", ev.SwitchoverAsked(order, _number("event.within_ns")), []
+    yield "PromoteAsked", ev.PromoteAsked(order), []
+    yield "ResyncAsked", ev.ResyncAsked(order), []
     for ended in Status:
         yield f"CarriedOut {ended.name}", ev.CarriedOut(seq, ended), []
         if ended is not Status.NONE:
@@ -200,6 +216,8 @@ def _message(kind: type, ended: Status) -> Any:
             values[f.name] = _number(f"message.{f.name}")
         elif f.type == "bool":
             values[f.name] = Term(z3.Bool(f"message.{f.name}"))
+        elif str(f.type).startswith("tuple"):
+            values[f.name] = ()  # of a copy, which is the shell's
         else:
             values[f.name] = {"Status": ended, "bytes": b"", "str": "said by the witness"}[str(f.type)]
     return kind(**values)
@@ -265,7 +283,7 @@ _FORGOTTEN: dict[str, Any] = {
     name: getattr(Knowledge(), name)
     for name in (
         "started", "lease_epoch", "lease_until", "promise_until", "given_until", "enabled", "until", "exposed",
-        "intercepting", "serving", "safe_latest", "alone",
+        "intercepting", "serving", "safe_latest", "alone", "successor", "promoted", "keeps",
     )
 }  # fmt: skip
 """What a server that starts does not find on its disk."""

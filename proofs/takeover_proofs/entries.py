@@ -15,6 +15,7 @@ from takeover_spec.words import Constants
 
 HOLDER, PREFIX, GHOST = "one-holder", "exact-prefix", "no-ghost"
 ACKNOWLEDGED, DRAINED = "nothing-acknowledged-is-lost", "drained-before-serving"
+LOSSLESS, SETTLES, LOSS = "switchover-loses-nothing", "switchover-settles", "exact-loss"
 
 
 @dataclass(frozen=True, slots=True)

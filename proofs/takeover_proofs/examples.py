@@ -15,14 +15,16 @@ from takeover_proofs.invariant import Place
 from takeover_proofs.runs import Goal, Run, replay
 from takeover_proofs.scenes import (
     LEADS,
+    ORDERED,
+    RECORDED,
     REPORTED,
     SERVES,
     TIME,
     WRITES,
     Scene,
     granted,
-    joins,
     one,
+    rejoins,
     serves,
     stores,
     takes,
@@ -119,7 +121,7 @@ def failed_update_is_applied(world: World, c: Constants, at: Place) -> bool:
 
 @_example(
     SERVES + WRITES + stores(1) + one(act.Apply) + TIME + takes(1) + serves(1)
-    + one(act.Log, act.CarryOut) + zero(act.HearEpoch, act.StepDown, act.SetAside) + joins(0)
+    + one(act.Log, act.CarryOut) + zero(act.HearEpoch, act.StepDown) + rejoins(0)
     + TIME + takes(0) + serves(0),
     ("one-holder", "exact-prefix"),
 )  # fmt: skip
@@ -141,9 +143,10 @@ def holds_by_promise(world: World, c: Constants, at: Place) -> bool:
 
 @_example(
     SERVES + zero(act.StartApplications) + WRITES + stores(1) + REPORTED
-    + one(act.Promise, act.Apply) + zero(act.CountPromise, act.StopApplications, act.Disable, act.Release)
+    + one(act.Promise, act.Apply) + RECORDED
+    + zero(act.CountPromise, act.StopApplications, act.Disable, act.Release)
     + one(act.HearRelease) + witness(act.EndLease) + takes(1) + _SHOWN,
-    ("one-holder", "nothing-acknowledged-is-lost"),
+    ("one-holder", "nothing-acknowledged-is-lost", "switchover-loses-nothing", "switchover-settles"),
 )  # fmt: skip
 def switchover(world: World, c: Constants, at: Place) -> bool:
     """Server 0 hands the role to server 1 at once: no clock has moved, and nothing is lost."""
@@ -177,3 +180,46 @@ def unsafe_queue_is_trimmed(world: World, c: Constants, at: Place) -> bool:
 def everybody_restarts(world: World, c: Constants, at: Place) -> bool:
     """Both servers and the witness restart, wait out what they may have promised, and server 1 takes over."""
     return world.sides[0].know.returned & held(world, 1, c)
+
+
+@_example(
+    SERVES + WRITES + one(act.Store) + TIME + takes(1) + serves(1) + one(act.Log, act.CarryOut)
+    + zero(act.HearEpoch, act.StepDown) + one(act.Copy) + zero(act.SetAside, act.Resynchronise),
+    ("exact-loss",),
+)  # fmt: skip
+def rejoin_with_a_loss_statement(world: World, c: Constants, at: Place) -> bool:
+    """Server 0 returns, lists the update that server 1 discarded, and takes on the one that is in its place."""
+    old, new = world.sides
+    listed = world.lost & (old.know.logged == 1) & not_(old.know.unsafe)
+    return listed & (world.mark_seq == 1) & (old.data[1] == 2) & (new.data[1] == 2)
+
+
+@_example(
+    takes(0) + serves(0) + WRITES + zero(act.Acknowledge, act.Log, act.Start) + TIME + ORDERED + serves(0),
+    ("one-holder", "nothing-acknowledged-is-lost", "exact-loss"),
+)
+def promoted_with_its_own_data(world: World, c: Constants, at: Place) -> bool:
+    """Server 0 was alone and restarts; it goes on with what it carried out, without what it had only logged."""
+    know, kept = (
+        world.sides[0].know,
+        world.acknowledged & (world.sides[0].data[world.mark_seq] == world.effect),
+    )
+    return kept & (world.effect != 0) & (world.epoch == 2) & (know.applied == 1) & (world.parent_length == 2)
+
+
+@_example(
+    SERVES + zero(act.Declare) + witness(act.Record) + zero(act.HearRecorded) + WRITES + zero(act.Acknowledge) + TIME
+    + one(act.Promote) + takes(1) + _SHOWN,
+    ("one-holder", "exact-loss"),
+)  # fmt: skip
+def promoted_though_not_eligible(world: World, c: Constants, at: Place) -> bool:
+    """Server 0 went on alone and is gone; server 1 takes over on an operator's order, without what it never got."""
+    lost = world.acknowledged & (world.ordered == 2) & (world.sides[1].know.applied < world.mark_seq)
+    return lost & held(world, 1, c) & world.sides[1].know.serving
+
+
+@_example(SERVES + WRITES + zero(act.Copy) + one(act.Resynchronise))
+def resynchronised_in_its_own_epoch(world: World, c: Constants, at: Place) -> bool:
+    """Server 1 follows server 0, and its data is replaced all the same."""
+    know = world.sides[1].know
+    return (know.epoch == 1) & (know.applied == 1) & (world.sides[1].data[1] == world.sides[0].data[1])

@@ -17,7 +17,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from takeover_proofs import gallery_data, gallery_grants, gallery_roles, gallery_unneeded, gallery_wrong
+from takeover_proofs import (
+    gallery_data,
+    gallery_grants,
+    gallery_life,
+    gallery_roles,
+    gallery_unneeded,
+    gallery_wrong,
+)
 from takeover_proofs.entries import Break, Entry
 from takeover_proofs.invariant import Place
 from takeover_proofs.properties import property_named
@@ -26,7 +33,7 @@ from takeover_proofs.search import find
 from takeover_proofs.world import World
 from takeover_spec.words import Constants
 
-_MODULES = (gallery_data, gallery_grants, gallery_roles, gallery_unneeded, gallery_wrong)
+_MODULES = (gallery_data, gallery_grants, gallery_roles, gallery_life, gallery_unneeded, gallery_wrong)
 
 GALLERY: dict[str, Entry] = {entry.id: entry for module in _MODULES for entry in module.ENTRIES}
 """By id: the clauses, their variants, and the assumptions about the world."""

@@ -7,6 +7,7 @@ from takeover_proofs.scenes import (
     FAILOVER,
     LEADS,
     PROMISED,
+    RECORDED,
     SERVES,
     SHOWN,
     SHOWS,
@@ -104,13 +105,13 @@ ENTRIES: tuple[Entry, ...] = (
     without(
         "LEASE-5",
         "A server releases its role while it still shows itself.",
-        breaks(HOLDER, 5, SHOWN + zero(act.Release) + witness(act.EndLease), FAILOVER + SHOWS),
+        breaks(HOLDER, 5, SHOWN + RECORDED + zero(act.Release) + witness(act.EndLease), FAILOVER + SHOWS),
         "hidden_before_releasing",
     ),
     without(
         "LEASE-5",
         "A server that released its role shows itself again under the lease that it gave up.",
-        breaks(HOLDER, 6, LEADS + zero(act.Release) + witness(act.EndLease), FAILOVER + SHOWS),
+        breaks(HOLDER, 6, LEADS + RECORDED + zero(act.Release) + witness(act.EndLease), FAILOVER + SHOWS),
         "released_for_good",
         "used-again",
     ),

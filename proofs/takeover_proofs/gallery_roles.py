@@ -8,6 +8,7 @@ from takeover_proofs.scenes import (
     DRAINS,
     FAILOVER,
     LEADS,
+    RECORDED,
     SERVES,
     SHOWS,
     TIME,
@@ -15,6 +16,7 @@ from takeover_proofs.scenes import (
     granted,
     joins,
     one,
+    rejoins,
     serves,
     takes,
     witness,
@@ -48,12 +50,12 @@ ENTRIES: tuple[Entry, ...] = (
             HOLDER,
             7,
             LEADS
+            + RECORDED
             + zero(act.Release)
             + witness(act.EndLease)
             + zero(act.StepDown)
             + takes(1)
-            + zero(act.SetAside)
-            + joins(0),
+            + rejoins(0),
             witness(act.EndLease) + takes(0) + SHOWS,
         ),
         "current_epoch_only",
@@ -130,7 +132,7 @@ ENTRIES: tuple[Entry, ...] = (
             SERVES + WRITES + one(act.Store) + DRAINS,
             zero(act.Copy) + one(act.Resynchronise, act.Discard, act.TakeRole),
         ),
-        "resynchronised_once_an_epoch",
+        "resynchronised_forwards",
         "twice",
     ),
 )

@@ -44,24 +44,4 @@ ENTRIES: tuple[Entry, ...] = (
         "Without a grant nobody sees the server, and SYNC-1 lets it acknowledge only what is safe. But applications "
         "that carry on where nobody sees them do work that is lost at the next takeover.",
     ),
-    without(
-        "SWITCH-1",
-        "A release is safe at any time for what was acknowledged. A switchover is to lose nothing at all, "
-        "acknowledged or not, and that is another property.",
-    ),
-    without(
-        "REJOIN-1",
-        "What a server of an older epoch still does cannot be acknowledged or shown, by SYNC-1 and LEASE-1. It would "
-        "be lost without being listed, and its unsafe queue overwritten before anybody saw it.",
-    ),
-    without(
-        "REJOIN-3",
-        "LEASE-3 never grants two epochs in a row to one server and ROLE-5 raises the epoch by one, so a server that "
-        "was active cannot take over from itself. This clause, too, says it from what the server knows itself.",
-    ),
-    without(
-        "LOSS-1",
-        "What is kept and what is lost does not depend on what is said about it. That the statement is true is "
-        "another property.",
-    ),
 )

@@ -219,6 +219,7 @@ def _points(world: World, step: Any, place: Place) -> tuple[list[Any], list[Any]
     """Where the invariant is assumed before a step: at the place in question, and at what the step is about."""
     seqs: list[Any] = [place.seq, world.mark_seq]
     seqs += [side.know.applied + 1 for side in world.sides]
+    seqs += [side.know.logged for side in world.sides]
     seqs += [getattr(step, name) for name in ("seq", "upto", "latest") if hasattr(step, name)]
     versions: list[Any] = [place.version, *(side.know.version for side in world.sides), world.witness.version]
     versions += [step.version] if hasattr(step, "version") else []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from takeover_proofs.in_time import may_succeed
 from takeover_proofs.invariant import CLAUSES, Clause, Place, both, clause
-from takeover_proofs.world import Side, World, at_leader, held
+from takeover_proofs.world import Side, World, at_leader, held, succeeds_itself
 from takeover_spec.logic import implies, not_
 from takeover_spec.words import Constants
 
@@ -37,13 +38,15 @@ def no_ghost(world: World, c: Constants, at: Place) -> bool:
 
 @clause("queue", "nothing-acknowledged-is-lost")
 def nothing_acknowledged_is_lost(world: World, c: Constants, at: Place) -> bool:
-    """In synchronous mode, an acknowledged update is in the data of every later active."""
+    """In synchronous mode, an acknowledged update is in the data of every later active; unless an operator ordered,
+    after it, that a server take over which was not eligible."""
 
     def there(index: int, me: Side, peer: Side) -> bool:
         kept = (world.mark_seq <= me.know.logged) & (me.data[world.mark_seq] == world.effect)
         return implies(me.know.active & (me.know.epoch > world.mark_epoch), kept)
 
-    return implies(c.synchronous & world.acknowledged, both(world, there))
+    followed = c.synchronous & world.acknowledged & (world.ordered <= world.mark_epoch)
+    return implies(followed, both(world, there))
 
 
 @clause("queue", "drained-before-serving")
@@ -54,6 +57,31 @@ def drained_before_serving(world: World, c: Constants, at: Place) -> bool:
         return implies(me.know.enabled | me.know.serving, me.know.drained)
 
     return both(world, drained)
+
+
+@clause("queue", "switchover-loses-nothing")
+def switchover_loses_nothing(world: World, c: Constants, at: Place) -> bool:
+    """The epoch after a released one begins with every update that was logged, acknowledged or not."""
+    begun = at_leader(world, lambda leader: leader.know.applied)
+    return implies((world.epoch >= 1) & world.handed, begun == world.parent_length)
+
+
+@clause("queue", "switchover-settles")
+def switchover_settles(world: World, c: Constants, at: Place) -> bool:
+    """Once a role is released, the rules let the passive server take it as soon as its waits are over, whoever restarts
+    or is not there any more; unless an operator orders the old active server to go on."""
+
+    def settles(index: int, me: Side, peer: Side) -> bool:
+        released = (world.leader == index) & (world.epoch >= 1) & (me.know.released == world.epoch)
+        return implies(released & not_(succeeds_itself(world)), may_succeed(world, 1 - index, c))
+
+    return both(world, settles)
+
+
+@clause("queue", "exact-loss")
+def exact_loss(world: World, c: Constants, at: Place) -> bool:
+    """Every loss statement is true, to the update, and no data goes without one."""
+    return both(world, lambda index, me, peer: not_(me.misstated))
 
 
 def property_named(name: str) -> Clause:

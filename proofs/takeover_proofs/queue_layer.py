@@ -9,7 +9,7 @@ has reported it has; and what was acknowledged it has reported, or else the witn
 from __future__ import annotations
 
 from takeover_proofs.invariant import Place, both, clause, follower, follows
-from takeover_proofs.world import ELIGIBLE, INELIGIBLE, NOTHING, Side, World, at_leader
+from takeover_proofs.world import ELIGIBLE, INELIGIBLE, NOTHING, Side, World, at_leader, succeeds_itself
 from takeover_spec.knowledge import settled
 from takeover_spec.logic import choose, implies, not_
 from takeover_spec.words import Constants, Status
@@ -21,10 +21,12 @@ def natural_numbers(world: World, c: Constants, at: Place) -> bool:
 
     def natural(index: int, me: Side, peer: Side) -> bool:
         know = me.know
-        natural = (know.epoch >= 0) & (know.applied >= 0) & (know.reported >= 0) & (know.seen >= know.epoch)
-        return natural & implies(know.epoch == 0, know.applied == 0)
+        natural = (know.epoch >= 0) & (know.applied >= 0) & (know.reported >= 0) & (know.begun >= 0)
+        heard = (know.epoch <= know.seen) & (know.seen <= world.epoch) & (know.released <= know.epoch)
+        return natural & heard & implies(know.epoch == 0, know.applied == 0)
 
-    return both(world, natural)
+    holder = (world.witness.holder == 0) | (world.witness.holder == 1)
+    return both(world, natural) & holder
 
 
 @clause("queue")
@@ -33,8 +35,9 @@ def active_has_drained(world: World, c: Constants, at: Place) -> bool:
 
     def drained(index: int, me: Side, peer: Side) -> bool:
         know = me.know
-        serving = know.enabled | know.serving | know.intercepting | know.alone
-        led = implies(know.active | know.returned, know.drained & (know.epoch >= 1))
+        serving = know.enabled | know.serving | know.intercepting | know.alone | know.successor
+        was = know.active | know.returned
+        led = implies(was, know.drained & (know.epoch >= 1)) & implies(know.unsafe, was)
         return led & implies(serving, know.active) & not_(know.active & know.returned)
 
     return both(world, drained)
@@ -48,10 +51,8 @@ def epochs_in_order(world: World, c: Constants, at: Place) -> bool:
         know = me.know
         was = know.active | know.returned
         leads = was & (know.epoch == world.epoch)
-        other = choose(was, know.epoch < world.epoch, (know.epoch == world.epoch) | (know.epoch == 0))
-        stale = implies(know.active, know.epoch + 1 == world.epoch)
-        fresh = implies(not_(was) & (know.epoch == 0), world.epoch <= 1)
-        led = choose(world.leader == index, leads, other & stale & fresh)
+        other = choose(was, know.epoch < world.epoch, know.epoch <= world.epoch)
+        led = choose(world.leader == index, leads, other)
         return choose(world.epoch >= 1, led, not_(was) & (know.epoch == 0))
 
     return both(world, ordered) & (world.epoch >= 0)
@@ -59,14 +60,28 @@ def epochs_in_order(world: World, c: Constants, at: Place) -> bool:
 
 @clause("queue")
 def witness_is_level_or_one_ahead(world: World, c: Constants, at: Place) -> bool:
-    """The witness has granted the latest epoch to the leader, and at most the next one, to the other."""
+    """The witness has granted the latest epoch to the leader, and at most the next one."""
     level = (world.witness.epoch == world.epoch) & implies(
         world.epoch >= 1, world.witness.holder == world.leader
     )
     ahead = world.witness.epoch == world.epoch + 1
-    to_other = implies(world.epoch >= 1, world.witness.holder != world.leader)
-    fresh = (world.witness.version == 0) & not_(world.witness.eligible)
-    return level | (ahead & to_other & fresh)
+    fresh = (world.witness.version == 0) & not_(world.witness.eligible) & not_(world.witness.ended)
+    return level | (ahead & fresh)
+
+
+@clause("queue")
+def only_an_order_lets_the_leader_succeed_itself(world: World, c: Constants, at: Place) -> bool:
+    """A leader that was granted the next epoch was ordered to take it, in this epoch, and is passive."""
+
+    def ordered(index: int, me: Side, peer: Side) -> bool:
+        itself = (world.leader == index) & succeeds_itself(world)
+        return implies(itself, not_(me.know.active) & (me.asked == me.know.epoch + 1))
+
+    def asked(index: int, me: Side, peer: Side) -> bool:
+        latest = me.know.epoch + choose(me.know.active, 0, 1)
+        return (me.asked <= latest) & implies(me.know.promoted, not_(me.know.active))
+
+    return both(world, ordered) & both(world, asked) & (world.ordered <= world.witness.epoch)
 
 
 @clause("queue")
@@ -85,25 +100,35 @@ def owners(world: World, c: Constants, at: Place) -> bool:
 
 
 @clause("queue")
-def nobody_owns_two_in_a_row(world: World, c: Constants, at: Place) -> bool:
-    """Whoever leads an epoch, or led it, owns it, and does not own the next one."""
+def nobody_owns_the_past(world: World, c: Constants, at: Place) -> bool:
+    """Whoever leads an epoch, or led it, owns it; and a server that is behind does not own the epoch after its own."""
 
-    def alternates(index: int, me: Side, peer: Side) -> bool:
-        led = me.know.active | me.know.returned
-        next_one = me.know.epoch + 1
-        other = implies(next_one <= world.witness.epoch, world.owner[next_one] != index)
-        return implies(led, (world.owner[me.know.epoch] == index) & other)
+    def behind(index: int, me: Side, peer: Side) -> bool:
+        led = implies(me.know.active | me.know.returned, world.owner[me.know.epoch] == index)
+        return led & implies(me.know.epoch < world.epoch, world.owner[me.know.epoch + 1] != index)
 
-    return both(world, alternates)
+    return both(world, behind)
+
+
+@clause("queue")
+def drained_owns_the_next(world: World, c: Constants, at: Place) -> bool:
+    """A follower that has drained was granted the next epoch."""
+
+    def granted(index: int, me: Side, peer: Side) -> bool:
+        ahead = (world.witness.epoch == world.epoch + 1) & (world.witness.holder == index)
+        return implies(follows(world, index) & me.know.drained, ahead)
+
+    return both(world, granted)
 
 
 @clause("queue")
 def closed_queue_is_empty(world: World, c: Constants, at: Place) -> bool:
-    """Once a server's drain has ended its safe queue is empty."""
+    """Nothing in a safe queue is above its newest; and once a server's drain has ended its safe queue is empty."""
 
     def empty(index: int, me: Side, peer: Side) -> bool:
         nothing = not_(me.know.stored[at.seq]) & (me.know.status[at.seq] == Status.NONE)
-        return implies(me.know.drained, nothing)
+        bounded = implies(me.know.stored[at.seq], at.seq <= me.know.newest)
+        return bounded & implies(me.know.drained, nothing)
 
     return both(world, empty)
 
@@ -183,27 +208,55 @@ def safe_is_reported(world: World, c: Constants, at: Place) -> bool:
     """What an active server believes safe was reported to it, in its epoch."""
 
     def reported(index: int, me: Side, peer: Side) -> bool:
-        said = (peer.reported_epoch == me.know.epoch) & (me.know.safe_upto <= peer.know.reported)
-        return implies(me.know.active, (me.know.safe_upto <= 0) | said)
+        follows_me = peer.reported_epoch == me.know.epoch
+        said = follows_me & (me.know.safe_upto <= peer.know.reported)
+        believed = ((me.know.safe_upto <= 0) | said) & implies(me.know.peer_follows, follows_me)
+        return implies(me.know.active, believed)
 
     return both(world, reported)
 
 
 @clause("queue")
-def stale_leader_agrees(world: World, c: Constants, at: Place) -> bool:
-    """An active server that was overtaken agrees with the leader about everything the leader took over."""
+def overtaken_agrees(world: World, c: Constants, at: Place) -> bool:
+    """A server that was overtaken agrees with the leader about everything that was taken over from it."""
 
     def agrees(index: int, me: Side, peer: Side) -> bool:
         leader = peer.know
         finished = (at.seq <= me.know.applied) | (me.know.carried[at.seq] != Status.NONE)
         same = (me.data[at.seq] == peer.data[at.seq]) & finished
-        inherited = implies((at.seq >= 1) & (at.seq <= leader.applied), same)
-        reported = implies(peer.reported_epoch == me.know.epoch, leader.reported <= leader.applied)
-        stale = me.know.active & (world.epoch >= 1) & (world.leader != index)
-        length = (me.know.applied <= leader.applied) & (leader.applied <= me.know.logged)
-        return implies(stale, inherited & reported & length)
+        inherited = implies((at.seq >= 1) & (at.seq <= me.parted), same)
+        after = (me.parted < at.seq) & (at.seq <= leader.logged)
+        inherited &= implies(after, (peer.data[at.seq] == 0) | (peer.data[at.seq] > me.know.epoch))
+        reported = implies(peer.reported_epoch == me.know.epoch, leader.reported <= me.parted)
+        overtaken = (me.know.active | me.know.returned) & (world.epoch >= 1) & (world.leader != index)
+        length = (me.know.applied <= me.parted) & (me.parted <= me.know.logged)
+        known = (leader.begun == me.parted) & (me.parted <= leader.applied)
+        return implies(overtaken, inherited & reported & length & known)
 
     return both(world, agrees)
+
+
+@clause("queue")
+def copies_say_where_epochs_began(world: World, c: Constants, at: Place) -> bool:
+    def said(index: int, me: Side, peer: Side) -> bool:
+        sent = (world.leader == index) & (world.epoch >= 1) & (me.copied >= 0)
+        return implies(sent, me.copied_begun == me.know.begun)
+
+    return both(world, said)
+
+
+@clause("queue")
+def promoted_keeps_what_was_carried_out(world: World, c: Constants, at: Place) -> bool:
+    """What an old leader is to go on with is all that was carried out, and nothing else."""
+
+    def keeps(index: int, me: Side, peer: Side) -> bool:
+        know = me.know
+        length = (know.applied <= know.keeps) & (know.keeps <= know.logged)
+        own = (know.applied < at.seq) & (at.seq <= know.logged)
+        exact = implies(own, (know.carried[at.seq] != Status.NONE) == (at.seq <= know.keeps))
+        return implies(know.promoted & know.returned, length & exact)
+
+    return both(world, keeps)
 
 
 # --- eligibility ----------------------------------------------------------------------------------
@@ -229,7 +282,7 @@ def witness_version(world: World, c: Constants, at: Place) -> bool:
     level = (world.epoch >= 1) & (witness.epoch == world.epoch)
     recorded = at_leader(world, lambda leader: leader.recorded)
     newest = implies(at.version > witness.version, recorded[at.version] == NOTHING)
-    itself = implies(witness.eligible, recorded[witness.version] == ELIGIBLE)
+    itself = witness.eligible == (recorded[witness.version] == ELIGIBLE)
     used = witness.version <= at_leader(world, lambda leader: leader.know.version)
     return implies(level, newest & itself & used & (witness.version >= 0))
 
@@ -239,7 +292,7 @@ def overtaken_is_not_alone(world: World, c: Constants, at: Place) -> bool:
     """Once the next epoch is granted, the active server's newest declaration is not recorded as *not eligible*."""
 
     def not_alone(index: int, me: Side, peer: Side) -> bool:
-        overtaken = (me.know.active | me.know.returned) & (me.know.epoch < world.witness.epoch)
+        overtaken = me.know.active & (me.know.epoch < world.witness.epoch) & (world.ordered <= me.know.epoch)
         ineligible = me.recorded[me.know.version] == INELIGIBLE
         return implies(overtaken, not_(me.know.alone) & not_(ineligible))
 
@@ -253,7 +306,8 @@ def alone_means_locked(world: World, c: Constants, at: Place) -> bool:
     def locked(index: int, me: Side, peer: Side) -> bool:
         level = (world.witness.epoch == me.know.epoch) & not_(world.witness.eligible)
         newest = world.witness.version == me.know.version
-        return implies(me.know.active & me.know.alone, level & newest)
+        unordered = world.ordered <= me.know.epoch
+        return implies(me.know.active & me.know.alone & unordered, level & newest)
 
     return both(world, locked)
 
@@ -269,22 +323,26 @@ def acknowledged_is_reported_or_locked(world: World, c: Constants, at: Place) ->
         reported = (peer.reported_epoch == me.know.epoch) & (mark <= peer.know.reported)
         pending = (at.version > witness.version) & (me.declared[at.version] == ELIGIBLE)
         locked = (witness.epoch == world.epoch) & not_(witness.eligible) & not_(pending)
-        return implies(world.leader == index, known & done & (reported | locked))
+        kept = reported | locked | succeeds_itself(world)
+        return implies(world.leader == index, known & done & kept)
 
-    latest = c.synchronous & world.acknowledged & (world.mark_epoch == world.epoch)
+    followed = c.synchronous & world.acknowledged & (world.ordered <= world.mark_epoch)
+    latest = followed & (world.mark_epoch == world.epoch)
     return implies(latest, both(world, kept))
 
 
 @clause("queue")
 def acknowledged_is_inherited(world: World, c: Constants, at: Place) -> bool:
-    """An update acknowledged in an earlier epoch is in what the leader took over."""
+    """An update acknowledged in an earlier epoch is in what each later leader took over."""
     mark = world.mark_seq
-    begun = at_leader(world, lambda leader: leader.know.applied)
-    data = at_leader(world, lambda leader: leader.data)
-    inherited = (mark >= 1) & (mark <= begun) & (data[mark] == world.effect)
+
+    def inherited(index: int, me: Side, peer: Side) -> bool:
+        later = (me.know.active | me.know.returned) & (world.mark_epoch < me.know.epoch)
+        there = (mark >= 1) & (mark <= me.know.applied) & (me.data[mark] == world.effect)
+        return implies(later & (world.ordered <= world.mark_epoch), there)
+
     epochs = (world.mark_epoch >= 1) & (world.mark_epoch <= world.epoch)
-    acknowledged = c.synchronous & world.acknowledged
-    return implies(acknowledged, epochs & implies(world.mark_epoch < world.epoch, inherited))
+    return implies(c.synchronous & world.acknowledged, epochs & both(world, inherited))
 
 
 @clause("queue")
@@ -304,3 +362,41 @@ def lost_stays_lost(world: World, c: Constants, at: Place) -> bool:
     known = implies(world.mark_epoch == world.epoch, someone) & follower(world, left_out)
     real = world.lost & (world.mark_epoch >= 1) & (mark >= 1)
     return implies(real, (world.mark_epoch <= world.epoch) & implies(later, not_(there)) & known)
+
+
+# --- switchover -----------------------------------------------------------------------------------
+
+
+@clause("queue")
+def successor_is_recorded(world: World, c: Constants, at: Place) -> bool:
+    """A server that knows of a successor has its newest declaration recorded, as *eligible*."""
+
+    def recorded(index: int, me: Side, peer: Side) -> bool:
+        return implies(me.know.active & me.know.successor, me.recorded[me.know.version] == ELIGIBLE)
+
+    return both(world, recorded)
+
+
+@clause("queue")
+def releases_are_true(world: World, c: Constants, at: Place) -> bool:
+    """What a server heard of as released was released."""
+    return both(world, lambda index, me, peer: me.know.peer_released <= peer.know.released)
+
+
+@clause("queue")
+def released_is_complete(world: World, c: Constants, at: Place) -> bool:
+    """What a leader that released its role logged is carried out, and reported by a follower that may succeed it."""
+
+    def complete(index: int, me: Side, peer: Side) -> bool:
+        know = me.know
+        released = (world.leader == index) & (world.epoch >= 1) & (know.released == world.epoch)
+        own = (know.applied < at.seq) & (at.seq <= know.logged)
+        finished = implies(own, know.carried[at.seq] != Status.NONE)
+        reported = (peer.reported_epoch == world.epoch) & (know.logged <= peer.know.reported)
+        open_to_it = world.witness.eligible & (world.witness.version == know.version)
+        granted = world.witness.holder != world.leader
+        may = choose(world.witness.epoch == world.epoch, open_to_it, granted | succeeds_itself(world))
+        hidden = not_(know.serving) & not_(know.intercepting)
+        return implies(released, finished & reported & follows(world, 1 - index) & may & hidden)
+
+    return both(world, complete)

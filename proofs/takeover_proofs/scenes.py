@@ -39,6 +39,9 @@ def one(*kinds: type) -> Scene:
     return server(1, *kinds)
 
 
+RECORDED: Scene = (Move(act.HearRecorded, 0),)
+"""Server 0 hears what the witness has recorded of server 1."""
+
 TIME: Scene = (Move(Tick, NATURE),)
 """Time passes."""
 
@@ -58,6 +61,12 @@ def joins(which: int) -> Scene:
     peer = 1 - which
     copied = server(peer, act.Copy) + server(which, act.Resynchronise, act.ReportSafe)
     return copied + server(peer, act.HearSafe, act.Declare) + witness(act.Record)
+
+
+def rejoins(which: int) -> Scene:
+    """A server that was active sets its unsafe queue aside, and joins as a passive one."""
+    first, *rest = joins(which)
+    return (first, *server(which, act.SetAside), *rest)
 
 
 def stores(which: int) -> Scene:
@@ -91,6 +100,12 @@ PROMISED = TIME + one(act.Promise) + zero(act.CountPromise)
 
 DRAINS = TIME + granted(1) + one(act.CountLease, act.Discard)
 """Server 1 is granted the next epoch, and ends its drain."""
+
+RELEASED = SERVES + RECORDED + zero(act.StopApplications, act.Disable, act.Release)
+"""Server 0 serves, and then hands the role over."""
+
+ORDERED = zero(act.Promote) + granted(0) + zero(act.CountLease, act.TakeRole)
+"""Server 0 is promoted, is granted the next epoch and takes it: a cast."""
 
 SHOWS = one(act.Enable) + zero(act.Enable)
 """Either server shows itself."""

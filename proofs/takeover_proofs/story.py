@@ -31,6 +31,7 @@ SENTENCES: dict[type, str] = {
     act.CountLease: "counts on its lease for epoch {epoch} until {until}: it asked at {sent}",
     act.Release: "releases the role of epoch {epoch}",
     act.HearRelease: "hears that epoch {epoch} was released: its promise is over",
+    act.Promote: "is ordered to go on with its own data, complete up to update {kept}; its queue ends with {last}",
     act.Discard: "ends its drain with update {kept}, and {left}",
     act.TakeRole: "takes over: epoch {epoch} ({cause})",
     act.Enable: "enables the public identity until {until}",
@@ -46,7 +47,7 @@ SENTENCES: dict[type, str] = {
     act.Trim: "trims its unsafe queue up to update {upto}, which is safe",
     act.Drop: "drops its unsafe queue up to update {upto}, which is not safe",
     act.Declare: "declares the passive server {eligible} (version {version})",
-    act.Copy: "sends a copy of its data as it is after update {upto}",
+    act.Copy: "sends a copy of its data as it is after update {upto}; its own epochs began with {begun}",
     act.HearRecorded: "hears that the passive server is recorded as {eligible} (version {version})",
     act.HearEpoch: "hears of epoch {epoch}",
     act.StepDown: "steps down: it is passive and hidden",
@@ -54,7 +55,7 @@ SENTENCES: dict[type, str] = {
     act.HearGoodbye: "hears that its peer shuts down",
     act.HearReturn: "hears its peer again",
     act.WitnessStart: "starts, and will not grant a new epoch before {wait_until}",
-    act.Grant: "grants the {to}, which asked at {asked}, a lease for epoch {epoch} until {until}",
+    act.Grant: "grants the {to}, which asked at {asked}{promoted}, a lease for epoch {epoch} until {until}",
     act.Record: "records the passive server of epoch {epoch} as {eligible} (version {version})",
     act.EndLease: "ends the lease: epoch {epoch} was released",
 }
@@ -65,6 +66,7 @@ _FLAGS: dict[str, tuple[str, str]] = {
     "enabled": ("hidden", "showing itself"),
     "changed": ("changing nothing", "changing the data"),
     "eligible": ("not eligible", "eligible"),
+    "promoted": ("", " on an operator's order"),
 }
 _CHOICES: dict[str, type] = {"status": Status, "queue": Queue, "cause": Cause, "to": Identity}
 
@@ -211,10 +213,32 @@ def _undrained(world: World, at: Place) -> Iterator[str]:
             yield f"{name_of(index)} has not ended a drain since it last followed, and {shown} there"
 
 
+def _left_behind(world: World, at: Place) -> Iterator[str]:
+    new = world.sides[world.leader]
+    yield (
+        f"the old active released its role with {_updates(world.parent_length)}, "
+        f"and {name_of(world.leader)} began with {_updates(new.know.applied)}"
+    )
+
+
+def _unsettled(world: World, at: Place) -> Iterator[str]:
+    recorded = "eligible" if world.witness.eligible else "not eligible"
+    yield f"{name_of(world.leader)} released epoch {world.epoch}, and its peer is recorded as {recorded}"
+
+
+def _untrue(world: World, at: Place) -> Iterator[str]:
+    for index, side in enumerate(world.sides):
+        if side.misstated:
+            yield f"of {_mark(world)} {name_of(index)} says what is not so, or says nothing"
+
+
 _FACTS: dict[str, Callable[[World, Place], Iterator[str]]] = {
     "one-holder": _two_holders,
     "exact-prefix": _not_a_prefix,
     "no-ghost": _a_ghost,
     "nothing-acknowledged-is-lost": _a_loss,
     "drained-before-serving": _undrained,
+    "switchover-loses-nothing": _left_behind,
+    "switchover-settles": _unsettled,
+    "exact-loss": _untrue,
 }

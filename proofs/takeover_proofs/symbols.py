@@ -84,6 +84,17 @@ QUEUE_WORDS = frozenset(
         "latest",
         "kept",
         "last",
+        "begun",
+        "promoted",
+        "keeps",
+        "successor",
+        "peer_released",
+        "copied_begun",
+        "asked",
+        "parted",
+        "misstated",
+        "handed",
+        "ordered",
     ]
 )
 """The names of the fields that only the queue layer speaks of."""

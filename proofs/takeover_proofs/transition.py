@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from takeover_proofs.statements import misstated
 from takeover_proofs.world import ELIGIBLE, INELIGIBLE, WITNESS, Side, World, at_leader, clock_of
 from takeover_spec import actions as act
 from takeover_spec.knowledge import after, settled, witness_after
@@ -145,6 +146,8 @@ def _said(world: World, me: int, action: act.ServerAction, sent: int) -> list[bo
             return [epoch >= 1, epoch <= led.epoch, sent <= peer.clock]
         case act.HearRelease(epoch=epoch):
             return [epoch >= 1, epoch <= led.released]
+        case act.SetAside(kept=kept):
+            return [world.epoch >= 1, world.leader != me, peer.copied >= 0, kept == peer.copied_begun]
         case act.HearEpoch(epoch=epoch):
             return [epoch <= world.epoch]
         case act.HearSafe(epoch=epoch, upto=upto, latest=latest):
@@ -181,13 +184,16 @@ def _did(world: World, me: int, action: act.ServerAction, clock: int, sent: int)
             side = replace(side, data=old.data.put(seq, effect))
         case act.Declare(version=version, eligible=eligible):
             side = replace(side, declared=old.declared.put(version, _code(eligible)))
-        case act.Copy(upto=upto):
-            side = replace(side, copied=upto)
+        case act.Copy(begun=begun, upto=upto):
+            side = replace(side, copied=upto, copied_begun=begun)
+        case act.Promote():
+            side = replace(side, asked=greatest(old.asked, old.know.epoch + 1))
         case act.Discard():
             more = settled(old.know, old.know.applied + 1)
             side = replace(side, cut_short=old.cut_short | more)
         case _:
             pass
+    side = replace(side, misstated=old.misstated | misstated(world, me, action))
     return _told(world, _with_side(world, me, side), me, action, sent)
 
 
@@ -237,8 +243,19 @@ def _taken_over(before: World, world: World, me: int, epoch: int) -> World:
     was_there = led & its_epoch & (mark <= old_length)
     lost = world.lost | (was_there & (side.know.applied < mark))
     side = replace(side, declared=side.declared.emptied(), recorded=side.recorded.emptied(), copied=-1)
-    world = _with_side(world, me, side)
-    return replace(world, epoch=epoch, leader=me, parent=old_data, parent_length=old_length, lost=lost)
+    peer = before.sides[1 - me]
+    overtaken = led & (before.leader == 1 - me)
+    peer = replace(peer, parted=choose(overtaken, side.know.applied, peer.parted))
+    world = _with_side(_with_side(world, me, side), 1 - me, peer)
+    return replace(
+        world,
+        epoch=epoch,
+        leader=me,
+        parent=old_data,
+        parent_length=old_length,
+        handed=led & (at_leader(before, lambda old: old.know.released) == before.epoch),
+        lost=lost,
+    )
 
 
 # --- the witness ------------------------------------------------------------------------------------
@@ -247,8 +264,8 @@ def _taken_over(before: World, world: World, me: int, epoch: int) -> World:
 def _witness_said(world: World, action: act.WitnessAction, sent: int) -> list[bool]:
     """What must have been said for the witness to do this."""
     match action:
-        case act.Grant(to=to):
-            return [sent <= world.sides[to].clock]
+        case act.Grant(to=to, epoch=epoch, promoted=promoted):
+            return [sent <= world.sides[to].clock, implies(promoted, epoch <= world.sides[to].asked)]
         case act.Record(epoch=epoch, version=version, eligible=eligible):
             said = at_leader(world, lambda leader: leader.declared)[version]
             return [world.epoch >= 1, epoch == world.epoch, said == _code(eligible)]
@@ -271,8 +288,11 @@ def _witness_did(world: World, action: act.WitnessAction, sent: int) -> World:
     """The world after the witness did this."""
     new = replace(world, witness=witness_after(world.witness, action, world.witness_clock))
     match action:
-        case act.Grant(to=to, epoch=epoch):
-            new = replace(new, owner=world.owner.put(epoch, to))
+        case act.Grant(to=to, epoch=epoch, promoted=promoted):
+            other = (world.witness.epoch >= 1) & (world.witness.holder != to)
+            ordered = promoted & other & (epoch > world.witness.epoch)
+            latest = choose(ordered, epoch, world.ordered)
+            new = replace(new, owner=world.owner.put(epoch, to), ordered=latest)
             return _with_side(new, to, _granted(world.sides[to], epoch, sent))
         case act.Record(version=version, eligible=eligible):
             for index, side in enumerate(world.sides):

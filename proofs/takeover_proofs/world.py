@@ -75,7 +75,15 @@ class Side:
     recorded: Table[int] = field(default_factory=lambda: Sparse(NOTHING))
     """What the witness recorded in its epoch, by version."""
     copied: int = -1
-    """The latest point of its history at which it sent a copy of its data."""
+    """The latest point of its history at which it sent a copy of its data; -1 if it sent none in its epoch."""
+    copied_begun: int = 0
+    """Where it said, with that copy, that its own epochs began."""
+    asked: int = 0
+    """The highest epoch that it may have asked the witness for on an operator's order."""
+    parted: int = 0
+    """How much of its history the peer took over from it when it last did."""
+    misstated: bool = False
+    """A loss statement of its was not true, or was not made."""
     cut_short: bool = False
     """It ended a drain although something could still be applied."""
 
@@ -96,6 +104,10 @@ class World:
     parent: Table[int] = field(default_factory=lambda: Sparse[int](0))
     """The data of the leader before, as it was at the last takeover."""
     parent_length: int = 0
+    handed: bool = False
+    """The leader before had released its role."""
+    ordered: int = 0
+    """The latest epoch that was granted, on an operator's order, to a server that did not have the one before."""
     # the update that the proof follows
     mark_epoch: int = 1
     mark_seq: int = 1
@@ -114,6 +126,12 @@ def at_leader(world: World, of: Callable[[Side], T]) -> T:
     if isinstance(world.leader, int):
         return of(world.sides[world.leader])
     return choose(world.leader == 0, of(world.sides[0]), of(world.sides[1]))
+
+
+def succeeds_itself(world: World) -> bool:
+    """Whether the leader has been granted the next epoch, which is on an operator's order only."""
+    ahead = world.witness.epoch > world.epoch
+    return (world.epoch >= 1) & ahead & (world.witness.holder == world.leader)
 
 
 def held(world: World, index: int, c: Constants) -> bool:

@@ -87,7 +87,11 @@ class EtcdObserver:
                 return act.EndLease(found.epoch)
             if (found.version, found.eligible) != (know.version, know.eligible):
                 return act.Record(found.epoch, found.version, found.eligible)
-        return act.Grant(Identity(found.holder), found.epoch, now + self._shorter.lease_ns)
+        succeeds = know.epoch == 0 or (know.eligible and found.holder != know.holder)
+        ordered = (
+            found.epoch > know.epoch and not succeeds
+        )  # the record does not say so, and nothing else allows it
+        return act.Grant(Identity(found.holder), found.epoch, now + self._shorter.lease_ns, ordered)
 
     def _note(self, action: act.WitnessAction, now: int) -> None:
         assert self._trace is not None

@@ -97,10 +97,13 @@ class Offers:
         while self._new:
             self._new.popleft().fail(NotAccepted("this server is not active"))
 
+    def fail(self) -> None:
+        """The applications are stopped: nobody waits for what is not acknowledged. It is still carried out."""
+        for offer in [*(offer for _, offer in self._logged), *self._carried.values()]:
+            offer.fail(OutcomeUnknown("the applications were stopped before the update was safe"))
+
     def forget(self) -> None:
         """The role is lost: what becomes of what was not acknowledged is not known."""
-        lost = [offer for _, offer in self._logged] + list(self._carried.values())
+        self.fail()
         self._logged.clear()
         self._carried.clear()
-        for offer in lost:
-            offer.fail(OutcomeUnknown("the server lost its role before the update was safe"))

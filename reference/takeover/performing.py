@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
 from takeover.core import events as ev
-from takeover.core.effects import Effect, Say, SayWitness, Ship, StateLoss, TakeCopy
+from takeover.core.effects import Answer, Effect, Say, SayWitness, Ship, StateLoss, TakeCopy
 from takeover.errors import CallerError, DiskFull, EnvironmentFault, TakeoverError
 from takeover.operations import Outcome
 from takeover.queues import Entry
@@ -82,6 +82,8 @@ class Performer:
                 self._node.peer.ship(self._node.store.unsafe, seq, status)
             case StateLoss():
                 self._node.start_task(self._state_loss(effect))
+            case Answer():
+                log.info("an order is answered", extra={"fields": asdict(effect)})
             case _:
                 await self._act(effect, now, context)
                 self._node.trace.note(effect, now)
@@ -142,6 +144,8 @@ class Performer:
                 self._node.store.see(epoch)
             case act.HearGoodbye() | act.HearReturn():
                 self._node.store.peer_left(isinstance(action, act.HearGoodbye))
+            case act.HearRelease(epoch):
+                self._node.store.hear_release(epoch)
             case act.Refrain():
                 self.last_refrain = action
                 self.refusals.append(Refusal(datetime.now(UTC), action.clause, action.reason))
@@ -153,6 +157,8 @@ class Performer:
                 | act.TakeRole()
                 | act.Enable()
                 | act.Disable()
+                | act.Release()
+                | act.Promote()
                 | act.StartInterception()
                 | act.StartApplications()
                 | act.StopApplications()
@@ -166,8 +172,6 @@ class Performer:
                 act.ReportSafe()
                 | act.CountPromise()
                 | act.CountLease()
-                | act.Release()
-                | act.HearRelease()
                 | act.HearSafe()
                 | act.Drop()
                 | act.Declare()
@@ -201,10 +205,15 @@ class Performer:
                 await self._node.identity.disable()
             case act.StartApplications():
                 self._node.serving.start(self._node.store.data)
+            case act.Release(epoch):
+                self._node.store.release(epoch)
+            case act.Promote(_, kept, last):
+                self._node.store.promote(kept, last)
             case act.StopApplications():
-                self._node.offers.forget()
+                self._node.offers.fail()
                 await self._node.serving.stop()
             case act.StepDown():
+                self._node.offers.forget()
                 self._node.store.step_down()
                 self._node.peer.stop_sending()
             case act.SetAside(_, kept, last):
@@ -214,8 +223,8 @@ class Performer:
                 copy = self._node.peer.received.take_received()
                 over = self._node.store.resynchronise(epoch, upto, copy)
                 self._node.start_task(asyncio.to_thread(remove, over))
-            case act.Copy(epoch, upto):
-                self._node.peer.send_copy(epoch, self._node.core.know.applied, upto)
+            case act.Copy(epoch, begun, upto):
+                self._node.peer.send_copy(epoch, begun, upto)
             case _:
                 pass
 

@@ -55,8 +55,10 @@ class State:
     unsafe: bool = False
     released: int = 0
     peer_left: bool = False
+    peer_released: int = 0
     begun: int = 0
-    """The last update of the epochs before, at a server that is or was active."""
+    base: int = 0
+    """What this epoch's queue begins after: the last update before it, or of the copy."""
     checkpoint: int = 0
     """The last update applied whose effect on the data is synced."""
     copy: int = 0
@@ -85,6 +87,7 @@ class Store:
         self.applied = self._found_applied()
         """The last update applied; at a server that is or was active, the last one of the epochs before."""
         self._trimmed = 0
+        self._keeps = 0
         self._window = ReplayWindow()
         self._stating = threading.Lock()
         self._closed = False
@@ -97,7 +100,7 @@ class Store:
         self.snapshot: Snapshot | None = None
         """The data as the peer is to get it, while that goes on."""
         if self.state.unsafe:
-            self.unsafe = self._queue(directory.unsafe, self.state.epoch, self.state.begun + 1)
+            self.unsafe = self._queue(directory.unsafe, self.state.epoch, self.state.base + 1)
         if self.follows:
             self._open_safe()
             if self.state.drained:
@@ -126,7 +129,9 @@ class Store:
             drained=s.drained,
             unsafe=s.unsafe,
             released=s.released,
+            begun=s.begun,
             peer_left=s.peer_left,
+            peer_released=s.peer_released,
             applied=self.applied,
             reported=max(self.applied, settled) if self.safe else 0,  # it may have said so
             logged=self.unsafe.last_update if self.unsafe else self.applied,
@@ -208,13 +213,41 @@ class Store:
             self._close_reader()
 
     def take_role(self, epoch: int) -> None:
-        """`TakeRole`: an empty unsafe queue, and the epoch."""
+        """`TakeRole`: an empty unsafe queue, and the epoch. A server that was active goes on after what it keeps."""
+        begun = self.state.begun if self.state.returned else self.applied
+        if self.unsafe:
+            self.unsafe.close()
+        if self.state.returned:
+            self.applied = self._keeps
         self.unsafe = self._queue(self.directory.unsafe, epoch, self.applied + 1)
         self._trimmed = self.applied
         self._save(
-            active=True, epoch=epoch, seen=max(epoch, self.state.seen), unsafe=True, begun=self.applied
+            active=True,
+            epoch=epoch,
+            seen=max(epoch, self.state.seen),
+            returned=False,
+            unsafe=True,
+            begun=begun,
+            base=self.applied,
         )
         self._close_safe()
+
+    def promote(self, kept: int, last: int) -> None:
+        """`Promote`: what is lost of this server's own unsafe queue is stated, durably, before anything changes."""
+        self._keeps = kept
+        if self.unsafe:
+            path = self.directory.path / "loss" / f"{self.state.epoch}-promote.ndjson"
+            self._state_loss(path, self.unsafe, kept, last, settled=True)
+            self._publish(path)
+
+    def release(self, epoch: int) -> None:
+        """`Release`."""
+        self._save(released=epoch)
+
+    def hear_release(self, epoch: int) -> None:
+        """`HearRelease`."""
+        if epoch > self.state.peer_released:
+            self._save(peer_released=epoch)
 
     def step_down(self) -> None:
         """`StepDown`."""
@@ -289,7 +322,7 @@ class Store:
         What is over, the old data first of all, is for the caller to remove, which may take a while.
         """
         self._close_safe()
-        shutil.rmtree(self.directory.safe / str(epoch), ignore_errors=True)
+        shutil.rmtree(self.directory.safe / _safe_name(epoch, self.state.copy + 1), ignore_errors=True)
         os.replace(copy, self.directory.data / str(self.state.copy + 1))
         self._sync_names(self.directory.data)
         self.applied = upto
@@ -299,7 +332,7 @@ class Store:
             seen=max(epoch, self.state.seen),
             returned=False,
             drained=False,
-            begun=upto,
+            base=upto,
             checkpoint=upto,
             copy=self.state.copy + 1,
         )
@@ -350,7 +383,7 @@ class Store:
     def _found_applied(self) -> int:
         s = self.state
         if s.active or s.returned:
-            return s.begun
+            return s.base
         counted = os.pread(self._counter, _APPLIED.size, 0)
         if len(counted) == _APPLIED.size and s.boot_id == _boot_id():
             epoch, applied = _APPLIED.unpack(counted)
@@ -362,9 +395,10 @@ class Store:
         """Make the data durable as it is."""
         sync_tree(self.data)
 
-    def _queue(self, parent: Path, epoch: int, first: int) -> Queue:
-        queue = Queue.open(parent / str(epoch), epoch, first, disk=self.directory.disk)
-        self._sync_names(parent / str(epoch), parent)
+    def _queue(self, parent: Path, epoch: int, first: int, name: str = "") -> Queue:
+        path = parent / (name or str(epoch))
+        queue = Queue.open(path, epoch, first, disk=self.directory.disk)
+        self._sync_names(path, parent)
         return queue
 
     def _sync_names(self, *directories: Path) -> None:
@@ -373,7 +407,12 @@ class Store:
             self.directory.disk.sync_directory(path, label="store.names")
 
     def _open_safe(self) -> None:
-        self.safe = self._queue(self.directory.safe, self.state.epoch, self.state.begun + 1)
+        self.safe = self._queue(
+            self.directory.safe,
+            self.state.epoch,
+            self.state.base + 1,
+            _safe_name(self.state.epoch, self.state.copy),
+        )
         self.reader = self.safe.reader(self.applied + 1)
 
     def _end_drain(self) -> None:
@@ -402,7 +441,7 @@ class Store:
         epoch = str(self.state.epoch)
         keep = {
             self.directory.data: {str(self.state.copy)},
-            self.directory.safe: {epoch} if self.follows else set(),
+            self.directory.safe: {_safe_name(self.state.epoch, self.state.copy)} if self.follows else set(),
             self.directory.unsafe: {epoch} if self.state.unsafe else set(),
         }
         return [path for parent, names in keep.items() for path in parent.iterdir() if path.name not in names]
@@ -427,6 +466,11 @@ def remove(paths: list[Path]) -> None:
     """Remove directories, with what is in them. What stays is removed at the next start, or that says why not."""
     for path in paths:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _safe_name(epoch: int, copy: int) -> str:
+    """Of the safe queue's directory: a copy in the same epoch begins a queue anew, beside the one before."""
+    return f"{epoch}.{copy}"
 
 
 def _boot_id() -> str:

@@ -112,7 +112,7 @@ class CountLease:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The server gives the role of `epoch` up, and tells both the peer and the witness."""
+    """The server gives the role of `epoch` up for good, durably, and then tells both the peer and the witness."""
 
     epoch: int
 
@@ -125,6 +125,18 @@ class HearRelease:
 
 
 # --- taking over ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """An operator orders this server to begin the next epoch with its own data, and accepts what that loses. The order
+    lasts until the server takes the role, follows again, or ends."""
+
+    epoch: int
+    kept: int
+    """What it has, as far as is known now: the last update that is complete here."""
+    last: int
+    """The highest update in its queue; kept + 1 to here are lost, and whatever never reached it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +187,7 @@ class StopApplications:
 
 @dataclass(frozen=True, slots=True)
 class Refrain:
-    """The server does not take over, and says why (ROLE-3)."""
+    """The server does not do what is asked of it or what would be its turn, and says why (ROLE-3)."""
 
     clause: str
     reason: str
@@ -250,6 +262,8 @@ class Copy:
     """The passive server is sent a copy of the protected data as it is after update `upto`."""
 
     epoch: int
+    begun: int
+    """Where this server's own epochs began: what it has of the peer's history, if the peer was active before it."""
     upto: int
 
 
@@ -285,7 +299,7 @@ class SetAside:
 
     epoch: int
     kept: int
-    """The last update of this server that the new active server has."""
+    """The last update of this server that the new active server has: the copy's `begun`."""
     last: int
     """The last update this server logged; kept + 1 to here are lost."""
 
@@ -322,6 +336,8 @@ class Grant:
     to: Identity
     epoch: int
     until: int
+    promoted: bool
+    """It asked on an operator's order (`Promote`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +368,7 @@ ServerAction = (
     | CountLease
     | Release
     | HearRelease
+    | Promote
     | Discard
     | TakeRole
     | Enable

@@ -45,6 +45,12 @@ class Knowledge:
     """There is an unsafe queue that has not been set aside. Durable."""
     released: int = 0
     """The highest epoch in which it gave the role up. Durable."""
+    begun: int = 0
+    """Where the first of the epochs began that it led without following in between. Durable."""
+    promoted: bool = False
+    """An operator ordered it to begin the next epoch with its own data."""
+    keeps: int = 0
+    """If so, and it was active: the last update of its own that the next epoch begins with."""
     started: int = 0
     """When its process started."""
 
@@ -68,6 +74,8 @@ class Knowledge:
     """The protected applications run."""
     peer_left: bool = False
     """The peer said goodbye and has not been heard since. Durable."""
+    peer_released: int = 0
+    """The highest epoch of which it heard that the peer gave the role up. Durable."""
 
     # the passive server's data and its safe queue
     applied: int = 0
@@ -98,6 +106,8 @@ class Knowledge:
     """The last version of the passive server's eligibility that the witness was asked to record."""
     alone: bool = False
     """The witness has recorded that the passive server is not eligible, and nothing newer was asked of it."""
+    successor: bool = False
+    """The witness has recorded that the passive server is eligible, and nothing newer was asked of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +160,9 @@ def after(know: Knowledge, action: act.ServerAction, now: int) -> Knowledge:
             | act.Disable()
         ):
             return _after_grant(know, action, now)
-        case act.Discard() | act.TakeRole() | act.StartInterception() | act.StartApplications():
+        case (
+            act.Promote() | act.Discard() | act.TakeRole() | act.StartInterception() | act.StartApplications()
+        ):
             return _after_takeover(know, action)
         case (
             act.Log()
@@ -183,6 +195,8 @@ def _after_start(know: Knowledge, action: act.Start, now: int) -> Knowledge:
         know,
         active=action.active,
         returned=know.returned | know.active,
+        promoted=False,
+        keeps=0,
         started=now,
         lease_epoch=0,
         lease_until=0,
@@ -194,6 +208,7 @@ def _after_start(know: Knowledge, action: act.Start, now: int) -> Knowledge:
         intercepting=False,
         serving=False,
         alone=False,
+        successor=False,
     )
 
 
@@ -221,12 +236,13 @@ def _after_following(
                 epoch=epoch,
                 seen=greatest(know.seen, epoch),
                 returned=False,
+                promoted=False,
                 drained=False,
                 applied=upto,
                 stored=know.stored.emptied(),
                 status=know.status.emptied(),
                 newest=upto,
-                reported=0,
+                reported=choose(know.epoch == epoch, know.reported, 0),
             )
         case _:
             assert_never(action)
@@ -245,7 +261,7 @@ def _after_grant(
 ) -> Knowledge:
     match action:
         case act.Promise(epoch=epoch, until=until):
-            return replace(know, given_until=until, seen=greatest(know.seen, epoch))
+            return replace(know, given_until=until, seen=greatest(know.seen, epoch), promoted=False)
         case act.CountPromise(until=until):
             return replace(know, promise_until=greatest(know.promise_until, until))
         case act.CountLease(epoch=epoch, until=until):
@@ -256,7 +272,8 @@ def _after_grant(
         case act.Release(epoch=epoch):
             return replace(know, released=greatest(know.released, epoch))
         case act.HearRelease(epoch=epoch):
-            return replace(know, given_until=choose(epoch >= know.seen, now, know.given_until))
+            given_until = choose(epoch >= know.seen, now, know.given_until)
+            return replace(know, given_until=given_until, peer_released=greatest(know.peer_released, epoch))
         case act.Enable(until=until):
             return replace(know, enabled=True, until=until, exposed=True)
         case act.Disable():
@@ -266,9 +283,12 @@ def _after_grant(
 
 
 def _after_takeover(
-    know: Knowledge, action: act.Discard | act.TakeRole | act.StartInterception | act.StartApplications
+    know: Knowledge,
+    action: act.Promote | act.Discard | act.TakeRole | act.StartInterception | act.StartApplications,
 ) -> Knowledge:
     match action:
+        case act.Promote(kept=kept):
+            return replace(know, promoted=True, keeps=kept)
         case act.Discard():
             return replace(
                 know,
@@ -278,23 +298,31 @@ def _after_takeover(
                 newest=know.applied,
             )
         case act.TakeRole(epoch=epoch):
+            begins = choose(know.returned, know.keeps, know.applied)
             return replace(
                 know,
                 active=True,
                 epoch=epoch,
                 seen=greatest(know.seen, epoch),
+                returned=False,
                 unsafe=True,
+                begun=choose(know.returned, know.begun, know.applied),
+                promoted=False,
+                keeps=0,
                 promise_until=0,
                 exposed=False,
-                logged=know.applied,
+                applied=begins,
+                newest=begins,
+                logged=begins,
                 carried=know.carried.emptied(),
                 safe_upto=0,
                 safe_latest=0,
                 acknowledged=0,
-                trimmed=know.applied,
+                trimmed=begins,
                 peer_follows=False,
                 version=0,
                 alone=True,  # the witness knows nobody eligible in a new epoch until it is told (LEASE-3)
+                successor=False,
             )
         case act.StartInterception():
             return replace(know, intercepting=True)
@@ -331,11 +359,16 @@ def _after_leading(
         case act.Drop(upto=upto):
             return replace(know, trimmed=upto)
         case act.Declare(version=version):
-            return replace(know, version=version, alone=False)
+            return replace(know, version=version, alone=False, successor=False)
         case act.Copy():
             return know
         case act.HearRecorded(version=version, eligible=eligible):
-            return replace(know, alone=choose(version == know.version, not_(eligible), know.alone))
+            last = version == know.version
+            return replace(
+                know,
+                alone=choose(last, not_(eligible), know.alone),
+                successor=choose(last, eligible, know.successor),
+            )
         case _:
             assert_never(action)
 
@@ -369,6 +402,7 @@ def _after_leaving(
                 intercepting=False,
                 serving=False,
                 alone=False,
+                successor=False,
             )
         case act.SetAside():
             return replace(know, unsafe=False)

@@ -142,6 +142,14 @@ class Sparse(Table[V]):
         """The keys that do not have the default, in order."""
         return sorted(self._copied())
 
+    def unbroken(self, after: int) -> int:
+        """The last of the keys from `after` + 1 on that have no gap; `after` if there is none."""
+        last = after
+        for key in self.held():
+            if key == last + 1:
+                last = key
+        return last
+
     def _copied(self) -> dict[int, V]:
         changes: list[Sparse[V]] = []
         version = self
@@ -168,3 +176,39 @@ class Sparse(Table[V]):
 
     def __repr__(self) -> str:
         return f"Sparse({self._default!r}, {self._copied()!r})"
+
+
+class Unbroken(Table[V]):
+    """A table with one value from `first` to `last` that no number of entries makes large; the rest is a `Sparse`."""
+
+    __slots__ = ("_first", "_inside", "_last", "_rest")
+
+    def __init__(self, inside: V, first: int, last: int, rest: Sparse[V]) -> None:
+        self._inside, self._first, self._last, self._rest = inside, first, last, rest
+
+    def __getitem__(self, key: int) -> V:
+        return self._inside if self._first <= key <= self._last else self._rest[key]
+
+    def put(self, key: int, value: V) -> Unbroken[V]:
+        assert not self._first <= key <= self._last, f"{key} is there already"
+        return Unbroken(self._inside, self._first, self._last, self._rest.put(key, value))
+
+    def emptied(self) -> Sparse[V]:
+        return self._rest.emptied()
+
+    def unbroken(self, after: int) -> int:
+        """As of a `Sparse`."""
+        last = self._rest.unbroken(after)
+        return self._rest.unbroken(self._last) if self._first <= last + 1 <= self._last else last
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unbroken) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def __repr__(self) -> str:
+        return f"Unbroken{self._parts()!r}"
+
+    def _parts(self) -> tuple[V, int, int, Sparse[V]]:
+        return self._inside, self._first, self._last, self._rest

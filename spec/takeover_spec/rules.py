@@ -240,9 +240,9 @@ def lease_is_kept(know: WitnessKnowledge, action: act.Grant, now: int, c: Consta
 
 @_rule("LEASE-3", act.Grant)
 def only_to_an_eligible_server(know: WitnessKnowledge, action: act.Grant, now: int, c: Constants) -> bool:
-    """A lease in a new epoch is granted only to a server that is recorded as eligible, or as the first one."""
+    """A lease in a new epoch is granted only to a server recorded as eligible, to the first one, or on an order."""
     eligible = (know.epoch == 0) | (know.eligible & (action.to != know.holder))
-    return implies(action.epoch > know.epoch, eligible)
+    return implies(action.epoch > know.epoch, eligible | action.promoted)
 
 
 @_rule("LEASE-3", act.WitnessStart)
@@ -326,9 +326,11 @@ def only_an_eligible_passive(
 
 @_rule("ROLE-4", act.TakeRole)
 def goodbye_is_not_silence(know: Knowledge, action: act.TakeRole, now: int, c: Constants) -> bool:
-    """An announced shutdown of the peer never counts as its silence, and only the first epoch is the first."""
+    """An announced shutdown of the peer never counts as its silence, and every other cause is what it says."""
     silence = implies(know.peer_left, action.cause != Cause.SILENCE)
-    return silence & implies(action.cause == Cause.FIRST, action.epoch == 1)
+    first = implies(action.cause == Cause.FIRST, action.epoch == 1)
+    released = implies(action.cause == Cause.RELEASE, know.peer_released == know.epoch)
+    return silence & first & released & implies(action.cause == Cause.OPERATOR, know.promoted)
 
 
 @_rule("ROLE-5", act.TakeRole)
@@ -378,14 +380,26 @@ def lapsed_means_passive(know: Knowledge, action: Any, now: int, c: Constants) -
 
 @_rule("SWITCH-1", act.Release)
 def nothing_left_to_lose(know: Knowledge, action: act.Release, now: int, c: Constants) -> bool:
-    """A role is released after the applications stopped, to a passive server that is eligible and has every update."""
+    """A role is released after the applications stopped, to a passive server that has every update with its status."""
     stopped = not_(know.serving) & not_(know.intercepting)
-    return stopped & know.peer_follows & not_(know.alone) & (know.safe_upto == know.logged)
+    return stopped & know.peer_follows & (know.safe_upto == know.logged)
 
 
 @_rule("SWITCH-1", act.StartInterception, act.StartApplications, act.Log, act.Acknowledge)
 def released_means_over(know: Knowledge, action: Any, now: int, c: Constants) -> bool:
     """A server that released its role does not serve in that epoch again."""
+    return know.released < know.epoch
+
+
+@_rule("SWITCH-2", act.Release)
+def there_is_a_successor(know: Knowledge, action: act.Release, now: int, c: Constants) -> bool:
+    """A role is released only when the witness has recorded, last, that the passive server is eligible."""
+    return know.successor
+
+
+@_rule("SWITCH-2", act.Declare)
+def successor_stays(know: Knowledge, action: act.Declare, now: int, c: Constants) -> bool:
+    """A server that released its role does not declare anything in that epoch again."""
     return know.released < know.epoch
 
 
@@ -405,9 +419,12 @@ def set_aside_first(know: Knowledge, action: act.Resynchronise, now: int, c: Con
 
 
 @_rule("REJOIN-2", act.Resynchronise)
-def resynchronised_once_an_epoch(know: Knowledge, action: act.Resynchronise, now: int, c: Constants) -> bool:
-    """A passive server is resynchronised into an epoch newer than its data's, the latest it has heard of."""
-    return not_(know.active) & (know.epoch < action.epoch) & (know.seen <= action.epoch)
+def resynchronised_forwards(know: Knowledge, action: act.Resynchronise, now: int, c: Constants) -> bool:
+    """A passive server is resynchronised into the latest epoch it has heard of: one newer than its data's; or its own,
+    if it follows it, and then to a point that is not before anything it applied or reported."""
+    follows = (know.epoch == action.epoch) & not_(know.returned) & not_(know.drained)
+    forwards = follows & (know.applied <= action.upto) & (know.reported <= action.upto)
+    return not_(know.active) & (know.seen <= action.epoch) & ((know.epoch < action.epoch) | forwards)
 
 
 @_rule("REJOIN-2", act.Copy)
@@ -432,12 +449,22 @@ def newer_declarations_only(know: WitnessKnowledge, action: act.Record, now: int
     return know.version < action.version
 
 
-@_rule("REJOIN-3", act.Discard, act.TakeRole)
-def nobody_returns_by_itself(
-    know: Knowledge, action: act.Discard | act.TakeRole, now: int, c: Constants
-) -> bool:
-    """A server that was active does not take over again before it has been resynchronised."""
+@_rule("REJOIN-3", act.Discard)
+def returned_has_nothing_to_drain(know: Knowledge, action: act.Discard, now: int, c: Constants) -> bool:
+    """A server that was active has no safe queue before it has been resynchronised."""
     return not_(know.returned)
+
+
+@_rule("REJOIN-3", act.TakeRole)
+def nobody_returns_by_itself(know: Knowledge, action: act.TakeRole, now: int, c: Constants) -> bool:
+    """A server that was active does not take over again before it has been resynchronised, but on an order."""
+    return not_(know.returned) | know.promoted
+
+
+@_rule("REJOIN-4", act.Promote)
+def only_with_the_latest_data(know: Knowledge, action: act.Promote, now: int, c: Constants) -> bool:
+    """A server is promoted only while it is passive and its data belongs to the latest epoch it has heard of."""
+    return not_(know.active) & (action.epoch == know.epoch) & (know.seen <= know.epoch)
 
 
 # --- LOSS -----------------------------------------------------------------------------------------
@@ -447,6 +474,24 @@ def nobody_returns_by_itself(
 def states_what_is_discarded(know: Knowledge, action: act.Discard, now: int, c: Constants) -> bool:
     """The loss statement of a takeover says what was applied and what was discarded, to the update."""
     return (action.epoch == know.epoch) & (action.kept == know.applied) & (action.last == know.newest)
+
+
+@_rule("LOSS-1", act.Promote)
+def states_what_an_order_loses(know: Knowledge, action: act.Promote, now: int, c: Constants) -> bool:
+    """Before a server goes on with its own data it says what is complete there, and what its queue has beyond that."""
+    carried = each(know.applied + 1, action.kept, lambda seq: know.carried[seq] != Status.NONE)
+    no_more = each(action.kept + 1, know.logged, lambda seq: know.carried[seq] == Status.NONE)
+    within = (know.applied <= action.kept) & (action.kept <= action.last)
+    led = carried & no_more & (action.last == know.logged)
+    complete = each(know.applied + 1, action.kept, lambda seq: settled(know, seq))
+    followed = complete & not_(settled(know, action.kept + 1)) & (action.last == know.newest)
+    return within & implies(know.returned, led) & implies(not_(know.returned), followed)
+
+
+@_rule("LOSS-1", act.Copy)
+def states_where_it_began(know: Knowledge, action: act.Copy, now: int, c: Constants) -> bool:
+    """A copy says where this server's own epochs began: what of its peer's history it has."""
+    return action.begun == know.begun
 
 
 @_rule("LOSS-1", act.SetAside)

@@ -36,7 +36,7 @@ from takeover_spec.codec import (
     shown,
 )
 from takeover_spec.knowledge import Knowledge, WitnessKnowledge, party_after
-from takeover_spec.logic import Sparse
+from takeover_spec.logic import Sparse, Table, Unbroken
 from takeover_spec.rules import Rule, rules_about
 from takeover_spec.words import Constants, Identity, Status
 
@@ -52,10 +52,10 @@ READ_SHOWN = 12
 PARTIES = ("primary", "secondary", "witness")
 
 FOUND = (
-    "active", "epoch", "seen", "returned", "drained", "unsafe", "released", "applied", "newest", "reported", "logged",
-    "peer_left",
+    "active", "epoch", "seen", "returned", "drained", "unsafe", "released", "begun", "applied", "newest", "reported",
+    "logged", "peer_left", "peer_released",
 )  # fmt: skip
-"""What a server has on its disk when it starts, beside its safe queue, which is written as `settled`."""
+"""What a server has on its disk when it starts, beside its safe queue, which is written as `settled`, and `carried`."""
 
 WITNESS_FOUND = ("epoch", "holder", "version", "eligible", "ended")
 """What a witness has on its disk when it starts."""
@@ -143,6 +143,8 @@ def header_line(header: Header) -> str:
     else:
         known = {name: getattr(found, name) for name in FOUND}
         known["settled"] = found_runs(found)
+        if found.active or found.returned:
+            known["carried"] = cast(Any, found.carried).unbroken(found.applied)
     first = {
         "trace": FORMAT,
         "party": header.party,
@@ -195,11 +197,20 @@ def parse_witness_found(found: dict[str, Any], where: str) -> WitnessKnowledge:
 
 def _parse_server_found(found: dict[str, Any], where: str) -> Knowledge:
     runs = found.get("settled", [])
-    values = _durable(Knowledge(), FOUND, {k: v for k, v in found.items() if k != "settled"}, where)
+    values = _durable(
+        Knowledge(), FOUND, {k: v for k, v in found.items() if k not in ("settled", "carried")}, where
+    )
+    first, last = values.get("applied", 0) + 1, parse_value(int, found.get("carried", 0), f"{where}.carried")
     stored, status, newest = _parse_settled(runs, values.get("applied", 0), f"{where}.settled")
     if values.setdefault("newest", newest) != newest:
         raise Malformed(f"{where}.newest", f"is {values['newest']}, and the highest update there is {newest}")
-    return Knowledge(**values, stored=stored, status=status)
+    return Knowledge(**values, stored=stored, status=status, carried=_carried(first, last))
+
+
+def _carried(first: int, last: int) -> Table[int]:
+    """What was carried out of the unsafe queue; how each update ended is not told, and no rule asks."""
+    none = Sparse[int](Status.NONE)
+    return none if last < first else Unbroken(int(Status.DONE), first, last, none)
 
 
 def _durable(fresh: Any, names: tuple[str, ...], found: dict[str, Any], where: str) -> dict[str, Any]:
@@ -334,7 +345,7 @@ def follows(earlier: Knowledge | WitnessKnowledge, found: Knowledge | WitnessKno
         assert isinstance(found, WitnessKnowledge), "two runs of one party"
         return _witness_follows(earlier, found)
     assert isinstance(found, Knowledge), "two runs of one party"
-    lower = _lower(earlier, found, "epoch", "seen", "released")
+    lower = _lower(earlier, found, "epoch", "seen", "released", "peer_released")
     if lower or found.epoch > earlier.epoch:
         return lower  # in a new history what was known of the old one is void
     for name in ("drained", "returned"):
@@ -342,6 +353,8 @@ def follows(earlier: Knowledge | WitnessKnowledge, found: Knowledge | WitnessKno
             return f"{name} was true and is false"
     if earlier.active and not (found.active or found.returned):
         return "it was active, and does not know it any more"
+    if found.begun != earlier.begun:
+        return f"begun was {earlier.begun} and is {found.begun}"
     if earlier.active and earlier.unsafe and not found.unsafe:
         return "it had an unsafe queue, and does not know it any more"
     both_unsafe = earlier.unsafe and found.unsafe

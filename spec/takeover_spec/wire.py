@@ -100,7 +100,7 @@ class CopyBegin:
 
     epoch: int
     begun: int
-    """The last update of the epochs before: what this epoch began with."""
+    """Where the sender's own epochs began: what it has of the receiver's history, if the receiver was active before."""
     upto: int
 
 
@@ -163,7 +163,7 @@ class CopyEnd:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """The sender gave the role of `epoch` up (also told to the witness)."""
+    """The sender gave the role of `epoch` up (also told to the witness); said again until a newer epoch is heard of."""
 
     epoch: int
 
@@ -239,6 +239,8 @@ class AskLease:
     epoch: int
     run: int
     sent: int
+    promoted: bool
+    """An operator ordered it: grant it whether or not this server is recorded as eligible (REJOIN-4)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Cause(IntEnum):
     RELEASE = 2
     """The active server released the role: a switchover."""
     OPERATOR = 3
-    """A person said so."""
+    """A person ordered it, and accepts what it loses (REJOIN-4)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def test_a_hole_ends_the_unbroken_run() -> None:
 
 def test_an_update_goes_through_the_unsafe_queue() -> None:
     """It is logged, carried out, and trimmed."""
-    image = performed(Image(), act.Log(1, 1), QUEUED, None)
+    image = performed(Image(Knowledge(active=True)), act.Log(1, 1), QUEUED, None)
     assert (1, 0) == (image.to_carry_out(), image.last_carried_out())
     image, status = image.carried_out(1)
     assert (Status.DONE, None, 1) == (status, image.to_carry_out(), image.last_carried_out())

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from takeover.core import challenging, following, leading, state
+from takeover.core import challenging, following, leading, ordering, state
 from takeover.core.state import Turn
 from takeover.core.witness import witness_step
 from takeover_proofs.core_obeys import EventResult, prove_core, prove_witness
 from takeover_spec import actions as act
 from takeover_spec import wire
-from takeover_spec.words import Cause, Queue, Status
+from takeover_spec.words import Queue, Status
 
 EVENTS = (
     "Begin",
@@ -26,6 +26,9 @@ EVENTS = (
     "CarriedOut",
     "NextInQueue",
     "Copy",
+    "SwitchoverAsked",
+    "PromoteAsked",
+    "ResyncAsked",
 )
 MESSAGES = (*(f"PeerSaid {kind.__name__}" for kind in wire.MESSAGES), "WitnessSaid")
 
@@ -52,11 +55,11 @@ def _server(prefix: str) -> list[EventResult]:
 
 
 def _hasty(turn: Turn) -> None:
-    """Takes over without waiting for its own promise."""
+    """Takes over while its own promise binds it."""
     know = turn.know
     ready = know.drained and challenging.is_committed(know, turn.now) and challenging.why_not(turn) is None
-    if not know.active and ready:
-        turn.do(act.TakeRole(know.epoch + 1, Cause.SILENCE))
+    if not know.active and ready and turn.now < know.given_until:
+        turn.do(act.TakeRole(know.epoch + 1, challenging.cause_of(know)))
 
 
 def _eager(turn: Turn) -> None:
@@ -79,6 +82,44 @@ def _long_promise(turn: Turn, epoch: int, run: int, sent: int) -> None:
         turn.do(act.CountPromise(epoch, sent, turn.now + turn.settings.promise_counted_ns))
 
 
+def _impatient(turn: Turn) -> None:
+    """Releases the role as soon as everything is carried out, safe or not."""
+    know = turn.know
+    if turn.core.switching and know.successor and state.carried_upto(know) == know.logged:
+        ordering._release(turn)
+
+
+def _careless(turn: Turn) -> None:
+    """Releases the role whoever may succeed."""
+    know = turn.know
+    if turn.core.switching and state.carried_upto(know) == know.logged == know.safe_upto:
+        ordering._release(turn)
+
+
+def _withdrawing(turn: Turn) -> None:
+    """Starts the applications again although the role is released."""
+    know = turn.know
+    if turn.core.switching:
+        turn.do(act.StopApplications())
+        turn.do(act.Disable())
+        turn.do(act.Release(know.epoch))
+        ordering._call_off(turn, ("SWITCH-1", "changed its mind"))
+
+
+def _modest(turn: Turn, order: int) -> None:
+    """Goes on with what its epoch began with, whatever it carried out since."""
+    know = turn.know
+    if not know.active and know.seen <= know.epoch:
+        turn.do(act.Promote(know.epoch, know.applied, know.logged if know.returned else know.newest))
+
+
+def _ordered(turn: Turn, order: int) -> None:
+    """Takes an order on with data of whatever epoch."""
+    know = turn.know
+    if know.returned and not know.active:
+        turn.do(act.Promote(know.epoch, state.carried_upto(know), know.logged))
+
+
 @pytest.mark.parametrize(
     ("module", "name", "broken", "event", "clause"),
     [
@@ -87,6 +128,11 @@ def _long_promise(turn: Turn, epoch: int, run: int, sent: int) -> None:
         (following, "next_in_queue", _skipping, "NextInQueue", "APPLY-1"),
         (leading, "promised", _long_promise, "PeerSaid Promised", "LEASE-4"),
         (leading, "step_down", lambda turn: None, "Paused", "ROLE-6"),
+        (ordering, "hand_over_if_ready", _impatient, "PeerSaid Safe", "SWITCH-1"),
+        (ordering, "hand_over_if_ready", _careless, "WitnessSaid Recorded", "SWITCH-2"),
+        (ordering, "hand_over_if_ready", _withdrawing, "PeerSaid Safe", "SWITCH-1"),
+        (ordering, "promote_asked", _modest, "PromoteAsked", "LOSS-1"),
+        (ordering, "promote_asked", _ordered, "PromoteAsked", "REJOIN-4"),
     ],
 )
 def test_a_broken_server_is_refuted(

@@ -20,10 +20,14 @@ LENGTHS = {
     "failed-update-is-applied": 22,
     "two-failovers": 42,
     "holds-by-promise": 16,
-    "switchover": 35,
+    "switchover": 36,
     "active-goes-on-alone": 19,
     "unsafe-queue-is-trimmed": 19,
     "everybody-restarts": 24,
+    "rejoin-with-a-loss-statement": 29,
+    "promoted-with-its-own-data": 18,
+    "promoted-though-not-eligible": 27,
+    "resynchronised-in-its-own-epoch": 16,
 }
 
 

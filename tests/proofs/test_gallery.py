@@ -28,9 +28,12 @@ LENGTHS = {
     "LEASE-1": 21, "LEASE-1:either": 21, "LEASE-2": 22, "LEASE-2:short": 21,
     "LEASE-3": 16, "LEASE-3:ineligible": 23, "LEASE-3:restart": 17, "LEASE-3:short": 16,
     "LEASE-4": 17, "LEASE-4:from-arrival": 19, "LEASE-4:no-drift": 17, "LEASE-4:promise": 19,
-    "LEASE-5": 18, "LEASE-5:used-again": 18,
-    "ROLE-1": 2, "ROLE-2": 11, "ROLE-5": 31, "ROLE-5:old-declaration": 31,
+    "LEASE-5": 19, "LEASE-5:used-again": 19,
+    "ROLE-1": 2, "ROLE-2": 11, "ROLE-5": 32, "ROLE-5:old-declaration": 31,
     "REJOIN-2": 18, "REJOIN-2:old-declaration": 24, "REJOIN-2:torn-copy": 19, "REJOIN-2:twice": 23,
+    "SWITCH-1": 22, "SWITCH-1:log": 23, "SWITCH-2": 17, "SWITCH-2:declared": 18,
+    "REJOIN-1": 24, "REJOIN-3": 18, "REJOIN-4": 15,
+    "LOSS-1": 19, "LOSS-1:rejoin": 24, "LOSS-1:copy": 24, "LOSS-1:order": 15,
     "clocks": 17, "kernel": 17, "durable": 26, "truthful": 15,
 }  # fmt: skip
 """How many steps each run has."""

@@ -50,7 +50,9 @@ def test_meanwhile_the_lease_is_renewed() -> None:
     for _ in range(100):
         now += S // 8
         core, effects = step(core, ev.Woke(), now)
-        assert [wire.AskLease(2, RUN, now)] == [e.message for e in effects if isinstance(e, SayWitness)]
+        assert [wire.AskLease(2, RUN, now, False)] == [
+            e.message for e in effects if isinstance(e, SayWitness)
+        ]
         core, effects = leased(core, now)
         assert [act.CountLease] == [type(effect) for effect in effects]
     core, _ = step(core, ev.LossStated(1, 4, 9), now + 1)

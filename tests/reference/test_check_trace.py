@@ -135,7 +135,7 @@ def test_runs_of_different_parties_are_not(tmp_path: Path) -> None:
     other = trace(tmp_path / "2", [(0, START)], "secondary")
     witness_actions: list[tuple[int, act.Action]] = [
         (0, act.WitnessStart(1000)),
-        (1000, act.Grant(Identity.PRIMARY, 1, 2000)),
+        (1000, act.Grant(Identity.PRIMARY, 1, 2000, False)),
     ]
     witness = trace(tmp_path / "3", witness_actions, "witness", WitnessKnowledge())
     assert (Exit.HOLDS, "obeys") == _word(checked(tmp_path, first, other, witness))

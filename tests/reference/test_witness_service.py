@@ -64,7 +64,7 @@ def test_what_it_granted_and_recorded_it_knows_after_a_restart(tmp_path: Path) -
     async def play() -> None:
         witness = service(tmp_path)
         await asyncio.sleep(0.002)  # the lease that it may have granted in a run before
-        assert [wire.Leased(1, 7, 5)] == said(witness, wire.AskLease(1, 7, 5))
+        assert [wire.Leased(1, 7, 5)] == said(witness, wire.AskLease(1, 7, 5, False))
         assert [wire.Recorded(1, 1, True)] == said(witness, wire.DeclareEligible(1, 1, True))
         witness.stop()
         witness._directory.close()
@@ -84,7 +84,7 @@ def test_without_a_record_it_refuses_every_lease_and_says_nothing_else(tmp_path:
         witness = service(tmp_path, None)
         await asyncio.sleep(0.002)
         for epoch in (1, 7):
-            (refused,) = said(witness, wire.AskLease(epoch, 3, 5))
+            (refused,) = said(witness, wire.AskLease(epoch, 3, 5, False))
             assert isinstance(refused, wire.NotLeased)
             assert (epoch, 3, 5, 0) == (refused.epoch, refused.run, refused.sent, refused.current)
             assert "no record" in refused.reason
@@ -93,7 +93,7 @@ def test_without_a_record_it_refuses_every_lease_and_says_nothing_else(tmp_path:
         assert not (tmp_path / "witness" / "trace").exists()
         witness._directory.close()
         again = service(tmp_path, None)
-        assert isinstance(said(again, wire.AskLease(1, 3, 5))[0], wire.NotLeased)
+        assert isinstance(said(again, wire.AskLease(1, 3, 5, False))[0], wire.NotLeased)
         again._directory.close()
 
     asyncio.run(play())
@@ -105,13 +105,13 @@ def test_an_adopted_epoch_is_renewed_for_its_holder_and_nobody_is_eligible(tmp_p
     async def play() -> None:
         witness = service(tmp_path, adopted(7, Identity.PRIMARY))
         await asyncio.sleep(0.002)
-        assert [wire.Leased(7, 3, 5)] == said(witness, wire.AskLease(7, 3, 5))
-        (refused,) = said(witness, wire.AskLease(8, 3, 5), Identity.SECONDARY)
+        assert [wire.Leased(7, 3, 5)] == said(witness, wire.AskLease(7, 3, 5, False))
+        (refused,) = said(witness, wire.AskLease(8, 3, 5, False), Identity.SECONDARY)
         assert isinstance(refused, wire.NotLeased)
         assert "not recorded as eligible" in refused.reason
         assert [wire.Recorded(7, 4, True)] == said(witness, wire.DeclareEligible(7, 4, True))
         await asyncio.sleep(0.002)
-        assert [wire.Leased(8, 3, 5)] == said(witness, wire.AskLease(8, 3, 5), Identity.SECONDARY)
+        assert [wire.Leased(8, 3, 5)] == said(witness, wire.AskLease(8, 3, 5, False), Identity.SECONDARY)
         witness._directory.close()
 
     asyncio.run(play())
@@ -133,7 +133,7 @@ def test_a_refusal_says_what_is_wrong_with_the_epoch(
     async def play() -> None:
         witness = service(tmp_path, adopted(5, Identity.PRIMARY))
         await asyncio.sleep(0.002)
-        (refused,) = said(witness, wire.AskLease(epoch, 3, 5), sender)
+        (refused,) = said(witness, wire.AskLease(epoch, 3, 5, False), sender)
         assert isinstance(refused, wire.NotLeased)
         assert (5, "ROLE-5") == (refused.current, refused.clause)
         assert reason in refused.reason
@@ -193,7 +193,7 @@ def test_a_witness_that_cannot_save_never_speaks_again(
     async def play() -> None:
         witness = service(tmp_path)
         await asyncio.sleep(0.002)
-        said(witness, wire.AskLease(1, 7, 5))
+        said(witness, wire.AskLease(1, 7, 5, False))
         monkeypatch.setattr(witness._directory.state, "save", full)
         for _ in range(2):
             assert [] == said(witness, wire.DeclareEligible(1, 1, False))

@@ -364,7 +364,7 @@ class Asker:
         while True:
             assert boottime_ns() < deadline, "the witness does not answer"
             sent = boottime_ns()
-            self.link.say(wire.AskLease(epoch, 1, sent))
+            self.link.say(wire.AskLease(epoch, 1, sent, False))
             again = sent + int(ASK_S * 1e9)
             while boottime_ns() < again:
                 for message in self._heard:

@@ -135,7 +135,9 @@ def test_a_wrong_client_breaks_a_rule_that_the_observer_sees(
 
 async def leased(witness: EtcdWitness, epoch: int) -> bool:
     """Ask for a lease; whether it is granted."""
-    return any(isinstance(answer, wire.Leased) for answer in await witness.hear(wire.AskLease(epoch, 1, 1)))
+    return any(
+        isinstance(answer, wire.Leased) for answer in await witness.hear(wire.AskLease(epoch, 1, 1, False))
+    )
 
 
 async def heard(observer: EtcdObserver, epoch: int) -> None:
@@ -198,7 +200,7 @@ def test_a_record_that_cannot_be_read_grants_nothing(etcd: Callable[..., None]) 
         ):
             await client.replace(await client.read(), value)
             with pytest.raises(EtcdFailure, match=problem):
-                await EtcdWitness(client, PRIMARY, C).hear(wire.AskLease(1, 1, 1))
+                await EtcdWitness(client, PRIMARY, C).hear(wire.AskLease(1, 1, 1, False))
         await client.close()
 
     etcd(play)

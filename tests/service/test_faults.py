@@ -224,8 +224,8 @@ def test_a_damaged_journal_stops_the_server(tmp_path: Path) -> None:
     async def play(scene: Scene) -> None:
         secondary = scene.parties["secondary"]
         await secondary.kill()
-        journal = next((secondary.data_directory / "safe" / "1" / "updates").glob("*.segment"), None)
-        assert journal is not None, list((secondary.data_directory / "safe" / "1" / "updates").iterdir())
+        journal = next((secondary.data_directory / "safe").glob("1.*/updates/*.segment"), None)
+        assert journal is not None, list((secondary.data_directory / "safe").iterdir())
         whole = journal.read_bytes()
         spoilt = whole[:2] + bytes([whole[2] ^ 0xFF]) + whole[3:]
         journal.write_bytes(spoilt)

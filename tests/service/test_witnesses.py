@@ -121,7 +121,7 @@ def test_a_server_that_cannot_reach_the_witness_gets_no_lease_until_it_can(with_
         deadline = boottime_ns() + 10_000_000_000
         while primary.link.connected:
             assert boottime_ns() < deadline
-            primary.link.say(wire.AskLease(1, 1, boottime_ns()))
+            primary.link.say(wire.AskLease(1, 1, boottime_ns(), False))
             await asyncio.sleep(0.05)
         assert "not recorded as eligible" in (await secondary.refused(2)).reason
         assert count == len(primary.leases)

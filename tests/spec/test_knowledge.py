@@ -24,6 +24,9 @@ FULL = Knowledge(
     drained=True,
     unsafe=True,
     released=4,
+    begun=9,
+    promoted=True,
+    keeps=26,
     started=7,
     lease_epoch=5,
     lease_until=800,
@@ -35,6 +38,7 @@ FULL = Knowledge(
     intercepting=True,
     serving=True,
     peer_left=True,
+    peer_released=3,
     applied=20,
     stored=Sparse(False).put(21, True).put(23, True),
     status=Sparse[int](Status.NONE).put(21, Status.FAILED),
@@ -49,6 +53,7 @@ FULL = Knowledge(
     peer_follows=True,
     version=3,
     alone=True,
+    successor=True,
 )
 """A server in whose knowledge nothing is as at first: no such one exists, but every field can be seen to change."""
 
@@ -122,7 +127,8 @@ def test_a_start_keeps_what_is_durable_and_forgets_the_rest() -> None:
     start = act.Start(active=False, enabled=False, until=0, wait_until=1500)
     fates = _fates(FULL, start, SAID_BY_START)
     durable = _marked_durable(Knowledge)
-    assert {"epoch", "seen", "returned", "drained", "unsafe", "released", "peer_left"} == durable
+    names = "epoch seen returned drained unsafe released begun peer_left peer_released"
+    assert set(names.split()) == durable
     assert durable | KEPT_WITH_THE_DATA == fates["kept"]
     assert set(SAID_BY_START) == fates["said"]
     assert set() == fates["otherwise"]
@@ -182,13 +188,20 @@ CASES = [
     Case(
         act.Resynchronise(7, 40),
         {
-            "epoch": 7, "seen": 7, "returned": False, "drained": False, "applied": 40, "newest": 40,
+            "epoch": 7, "seen": 7, "returned": False, "promoted": False, "drained": False, "applied": 40, "newest": 40,
             "stored": Sparse(False), "status": NO_STATUS, "reported": 0,
         },
     ),
+    Case(
+        act.Resynchronise(5, 40),
+        {
+            "returned": False, "promoted": False, "drained": False, "applied": 40, "newest": 40,
+            "stored": Sparse(False), "status": NO_STATUS,
+        },
+    ),
     # promises and grants
-    Case(act.Promise(7, 1500), {"given_until": 1500, "seen": 7}),
-    Case(act.Promise(5, 1500), {"given_until": 1500}),
+    Case(act.Promise(7, 1500), {"given_until": 1500, "seen": 7, "promoted": False}),
+    Case(act.Promise(5, 1500), {"given_until": 1500, "promoted": False}),
     Case(act.CountPromise(5, 450, 900), {"promise_until": 900}),
     Case(act.CountPromise(5, 450, 690), {}),
     Case(act.CountLease(5, 450, 900), {"lease_until": 900}),
@@ -196,8 +209,10 @@ CASES = [
     Case(act.CountLease(6, 450, 790), {"lease_epoch": 6, "lease_until": 790}),
     Case(act.Release(5), {"released": 5}),
     Case(act.Release(3), {}),
-    Case(act.HearRelease(6), {"given_until": NOW}),
-    Case(act.HearRelease(5), {}),
+    Case(act.HearRelease(6), {"given_until": NOW, "peer_released": 6}),
+    Case(act.HearRelease(5), {"peer_released": 5}),
+    Case(act.HearRelease(2), {}),
+    Case(act.Promote(5, 28, 30), {"promoted": True, "keeps": 28}, {"promoted": False}),
     # taking over
     Case(
         act.Discard(5, 20, 23),
@@ -207,9 +222,20 @@ CASES = [
     Case(
         act.TakeRole(7, Cause.SILENCE),
         {
-            "active": True, "epoch": 7, "seen": 7, "unsafe": True, "promise_until": 0, "exposed": False, "logged": 20,
-            "carried": NO_STATUS, "safe_upto": 0, "safe_latest": 0, "acknowledged": 0, "trimmed": 20,
-            "peer_follows": False, "version": 0, "alone": True,
+            "active": True, "epoch": 7, "seen": 7, "unsafe": True, "begun": 20, "promise_until": 0, "exposed": False,
+            "newest": 20, "logged": 20, "carried": NO_STATUS, "safe_upto": 0, "safe_latest": 0, "acknowledged": 0,
+            "trimmed": 20, "peer_follows": False, "version": 0, "alone": True, "successor": False, "promoted": False,
+            "keeps": 0,
+        },
+        {"active": False, "returned": False, "unsafe": False, "alone": False},
+    ),
+    Case(
+        act.TakeRole(6, Cause.OPERATOR),
+        {
+            "active": True, "epoch": 6, "returned": False, "unsafe": True, "promise_until": 0, "exposed": False,
+            "applied": 26, "newest": 26, "logged": 26, "carried": NO_STATUS, "safe_upto": 0, "safe_latest": 0,
+            "acknowledged": 0, "trimmed": 26, "peer_follows": False, "version": 0, "alone": True, "successor": False,
+            "promoted": False, "keeps": 0,
         },
         {"active": False, "unsafe": False, "alone": False},
     ),
@@ -231,11 +257,11 @@ CASES = [
     Case(act.Acknowledge(5, 23), {}),
     Case(act.Trim(5, 24), {"trimmed": 24}),
     Case(act.Drop(5, 29), {"trimmed": 29}),
-    Case(act.Declare(5, 4, True), {"version": 4, "alone": False}),
-    Case(act.Declare(5, 4, False), {"version": 4, "alone": False}),
-    Case(act.Copy(5, 30), {}),
-    Case(act.HearRecorded(5, 3, False), {"alone": True}, {"alone": False}),
-    Case(act.HearRecorded(5, 3, True), {"alone": False}),
+    Case(act.Declare(5, 4, True), {"version": 4, "alone": False, "successor": False}),
+    Case(act.Declare(5, 4, False), {"version": 4, "alone": False, "successor": False}),
+    Case(act.Copy(5, 0, 30), {}),
+    Case(act.HearRecorded(5, 3, False), {"alone": True, "successor": False}, {"alone": False}),
+    Case(act.HearRecorded(5, 3, True), {"alone": False, "successor": True}, {"successor": False}),
     Case(act.HearRecorded(5, 2, True), {}),
     # leaving and coming back
     Case(act.HearEpoch(8), {"seen": 8}),
@@ -244,7 +270,7 @@ CASES = [
         act.StepDown(5),
         {
             "active": False, "returned": True, "promise_until": 0, "lease_until": 0, "enabled": False, "until": 0,
-            "intercepting": False, "serving": False, "alone": False,
+            "intercepting": False, "serving": False, "alone": False, "successor": False,
         },
         {"returned": False},
     ),
@@ -252,9 +278,9 @@ CASES = [
     Case(act.HearGoodbye(5), {"peer_left": True}, {"peer_left": False}),
     Case(act.HearReturn(5), {"peer_left": False}),
     # the witness
-    Case(act.Grant(Identity.SECONDARY, 5, 1500), {"lease_until": 1500}),
+    Case(act.Grant(Identity.SECONDARY, 5, 1500, False), {"lease_until": 1500}),
     Case(
-        act.Grant(Identity.PRIMARY, 6, 1500),
+        act.Grant(Identity.PRIMARY, 6, 1500, False),
         {
             "epoch": 6, "holder": Identity.PRIMARY, "lease_until": 1500, "version": 0, "eligible": False,
             "ended": False,

@@ -14,6 +14,7 @@ from takeover_spec.logic import (
     Symbolic,
     SymbolicTruthError,
     Table,
+    Unbroken,
     choose,
     each,
     greatest,
@@ -303,3 +304,27 @@ def test_the_first_of_very_many_versions_can_be_read_and_let_go() -> None:
     assert 0 == first[3]
     del table
     first = None
+
+
+@given(
+    first=st.integers(1, 5),
+    length=st.integers(1, 5),
+    others=st.sets(st.integers(1, 12)),
+    after=st.integers(0, 12),
+)
+def test_an_unbroken_table_is_the_sparse_one_with_the_same_values(
+    first: int, length: int, others: set[int], after: int
+) -> None:
+    """In what it reads, in how far it goes without a gap, and emptied."""
+    last = first + length - 1
+    outside = others - set(range(first, last + 1))
+    unbroken, sparse = Unbroken(1, first, last, Sparse(0)), Sparse(0)
+    for key in range(first, last + 1):
+        sparse = sparse.put(key, 1)
+    for key in outside:
+        unbroken, sparse = unbroken.put(key, 1), sparse.put(key, 1)
+    assert [sparse[key] for key in range(15)] == [unbroken[key] for key in range(15)]
+    assert Sparse(0) == unbroken.emptied()
+    assert sparse.unbroken(after) == unbroken.unbroken(after)
+    assert unbroken == Unbroken(1, first, last, unbroken._rest)
+    assert unbroken != Unbroken(2, first, last, unbroken._rest)

@@ -234,7 +234,9 @@ def trace_format(text: str) -> Iterator[str]:
     section = _section(text, "13. The trace")
     server, witness = re.findall(r"^- Of (.*?)(?=^- |\n\n)", section, re.MULTILINE | re.DOTALL)
     yield from _differ(
-        "found by a server", set(_words(server)) - {"first", "last", "none"}, {*trace.FOUND, "settled"}
+        "found by a server",
+        set(_words(server)) - {"first", "last", "none"},
+        {*trace.FOUND, "settled", "carried"},
     )
     yield from _differ("found by a witness", set(_words(witness)), set(trace.WITNESS_FOUND))
     if f"at most {trace.SETTLED_MAX:,} updates" not in " ".join(section.split()):

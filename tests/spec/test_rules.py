@@ -104,12 +104,14 @@ LEADER = Knowledge(
     safe_latest=14,
     acknowledged=12,
     trimmed=11,
+    begun=10,
     peer_follows=True,
     version=4,
+    successor=True,
 )
 """Leads epoch 3, which began with 10: 15 is logged only, 13 and 14 are carried out, and up to 12 everything is safe."""
 
-ALONE = replace(LEADER, alone=True, promise_until=0)
+ALONE = replace(LEADER, alone=True, successor=False, promise_until=0)
 """The leader, with nobody to succeed it."""
 
 LAPSED = replace(LEADER, lease_until=5000, promise_until=5000)
@@ -121,8 +123,23 @@ OVERTAKEN = replace(LEADER, seen=4)
 LEAVING = replace(LEADER, enabled=False, until=0, intercepting=False, serving=False, safe_upto=15)
 """The leader in a switchover: hidden, quiet, and everything is safe."""
 
-OLD = replace(LEAVING, active=False, returned=True, seen=4, lease_until=0, promise_until=0, safe_upto=12)
+OLD = replace(
+    LEAVING,
+    active=False,
+    returned=True,
+    successor=False,
+    seen=4,
+    lease_until=0,
+    promise_until=0,
+    safe_upto=12,
+)
 """Was the leader; epoch 4 has begun; its unsafe queue is still there."""
+
+LAST = replace(OLD, seen=3)
+"""Was the leader, and nobody has been since."""
+
+ORDERED = replace(LAST, promoted=True, keeps=14, lease_epoch=4, lease_until=5800)
+"""The same, ordered to go on with what it carried out, and granted the lease for that."""
 
 WITNESS = WitnessKnowledge(
     epoch=3, holder=PRIMARY, version=4, eligible=True, lease_until=5000, wait_until=4000
@@ -242,20 +259,27 @@ CASES = [
     Case("a full wait", FOLLOWER, act.Start(False, False, 0, 7200)),
     Case("too short a wait", FOLLOWER, act.Start(False, False, 0, 7199), "LEASE-2"),
     # LEASE-3
-    Case("renewed while it runs", WITNESS, act.Grant(PRIMARY, 3, 6099), at=4999),
-    Case("renewed after it ended", WITNESS, act.Grant(PRIMARY, 3, 7100), at=6000),
-    Case("renewed while it waits", replace(WITNESS, lease_until=5600, wait_until=5600), act.Grant(PRIMARY, 3, 6100)),
-    Case("the next epoch, to the other", WITNESS, act.Grant(SECONDARY, 4, 6100)),
-    Case("a lease still runs", WITNESS, act.Grant(SECONDARY, 4, 6099), "LEASE-3", at=4999),
-    Case("it still waits", replace(WITNESS, wait_until=5001), act.Grant(SECONDARY, 4, 6100), "LEASE-3"),
-    Case("an epoch left out", WITNESS, act.Grant(SECONDARY, 5, 6100), "LEASE-3"),
-    Case("the same epoch, to the other", WITNESS, act.Grant(SECONDARY, 3, 6100), "LEASE-3"),
-    Case("an epoch that is over", WITNESS, act.Grant(PRIMARY, 2, 6100), "LEASE-3"),
-    Case("a short lease", WITNESS, act.Grant(PRIMARY, 3, 6099), "LEASE-3"),
-    Case("a lease made shorter", replace(WITNESS, lease_until=6200), act.Grant(PRIMARY, 3, 6199), "LEASE-3"),
-    Case("the other is not eligible", replace(WITNESS, eligible=False), act.Grant(SECONDARY, 4, 6100), "LEASE-3"),
-    Case("the holder succeeds itself", WITNESS, act.Grant(PRIMARY, 4, 6100), "LEASE-3"),
-    Case("the first epoch, to either", WitnessKnowledge(), act.Grant(SECONDARY, 1, 6100)),
+    Case("renewed while it runs", WITNESS, act.Grant(PRIMARY, 3, 6099, False), at=4999),
+    Case("renewed after it ended", WITNESS, act.Grant(PRIMARY, 3, 7100, False), at=6000),
+    Case(
+        "renewed while it waits",
+        replace(WITNESS, lease_until=5600, wait_until=5600),
+        act.Grant(PRIMARY, 3, 6100, False),
+    ),
+    Case("the next epoch, to the other", WITNESS, act.Grant(SECONDARY, 4, 6100, False)),
+    Case("a lease still runs", WITNESS, act.Grant(SECONDARY, 4, 6099, False), "LEASE-3", at=4999),
+    Case("it still waits", replace(WITNESS, wait_until=5001), act.Grant(SECONDARY, 4, 6100, False), "LEASE-3"),
+    Case("an epoch left out", WITNESS, act.Grant(SECONDARY, 5, 6100, False), "LEASE-3"),
+    Case("the same epoch, to the other", WITNESS, act.Grant(SECONDARY, 3, 6100, False), "LEASE-3"),
+    Case("an epoch that is over", WITNESS, act.Grant(PRIMARY, 2, 6100, False), "LEASE-3"),
+    Case("a short lease", WITNESS, act.Grant(PRIMARY, 3, 6099, False), "LEASE-3"),
+    Case("a lease made shorter", replace(WITNESS, lease_until=6200), act.Grant(PRIMARY, 3, 6199, False), "LEASE-3"),
+    Case("not eligible", replace(WITNESS, eligible=False), act.Grant(SECONDARY, 4, 6100, False), "LEASE-3"),
+    Case("the holder succeeds itself", WITNESS, act.Grant(PRIMARY, 4, 6100, False), "LEASE-3"),
+    Case("not eligible, and ordered", replace(WITNESS, eligible=False), act.Grant(SECONDARY, 4, 6100, True)),
+    Case("the holder, and ordered", WITNESS, act.Grant(PRIMARY, 4, 6100, True)),
+    Case("ordered while a lease runs", WITNESS, act.Grant(SECONDARY, 4, 6099, True), "LEASE-3", at=4999),
+    Case("the first epoch, to either", WitnessKnowledge(), act.Grant(SECONDARY, 1, 6100, False)),
     Case("a full wait", WITNESS, act.WitnessStart(6100)),
     Case("too short a wait", WITNESS, act.WitnessStart(6099), "LEASE-3"),
     # LEASE-4
@@ -272,8 +296,8 @@ CASES = [
     Case("still enabled", replace(LEAVING, enabled=True), act.Release(3), "LEASE-5"),
     Case("another epoch's role", LEAVING, act.Release(4), "LEASE-5"),
     Case("a role it has no more", replace(LEAVING, active=False), act.Release(3), "LEASE-5"),
-    Case("renewed after the release", replace(WITNESS, ended=True), act.Grant(PRIMARY, 3, 6100), "LEASE-5"),
-    Case("the next epoch after the release", replace(WITNESS, ended=True), act.Grant(SECONDARY, 4, 6100)),
+    Case("renewed after the release", replace(WITNESS, ended=True), act.Grant(PRIMARY, 3, 6100, False), "LEASE-5"),
+    Case("the next epoch after the release", replace(WITNESS, ended=True), act.Grant(SECONDARY, 4, 6100, False)),
     # ROLE-1
     Case("passive and hidden", LEADER, act.Start(False, False, 0, 7200)),
     Case("active", LEADER, act.Start(True, False, 0, 7200), "ROLE-1"),
@@ -293,7 +317,14 @@ CASES = [
     Case("the first of all", replace(NEW, drained=True, lease_epoch=1, lease_until=5800), act.TakeRole(1, Cause.FIRST)),
     Case("called the first, and is not", CHALLENGER, act.TakeRole(4, Cause.FIRST), "ROLE-4"),
     Case("silence after a goodbye", replace(CHALLENGER, peer_left=True), act.TakeRole(4, Cause.SILENCE), "ROLE-4"),
-    Case("an order after a goodbye", replace(CHALLENGER, peer_left=True), act.TakeRole(4, Cause.OPERATOR)),
+    Case("by order, not silence", replace(CHALLENGER, peer_left=True, promoted=True), act.TakeRole(4, Cause.OPERATOR)),
+    Case("an order that nobody gave", CHALLENGER, act.TakeRole(4, Cause.OPERATOR), "ROLE-4"),
+    Case(
+        "released before a goodbye",
+        replace(CHALLENGER, peer_left=True, peer_released=3),
+        act.TakeRole(4, Cause.RELEASE),
+    ),
+    Case("released an epoch before", replace(CHALLENGER, peer_released=2), act.TakeRole(4, Cause.RELEASE), "ROLE-4"),
     # ROLE-5
     Case(
         "an epoch left out",
@@ -322,7 +353,7 @@ CASES = [
     Case("trimmed for another epoch", LEADER, act.Trim(2, 12), "ROLE-5"),
     Case("dropped for another epoch", ALONE, act.Drop(2, 15), "ROLE-5"),
     Case("declared for another epoch", LEADER, act.Declare(2, 5, False), "ROLE-5"),
-    Case("copied for another epoch", replace(LEADER, logged=14), act.Copy(2, 14), "ROLE-5"),
+    Case("copied for another epoch", replace(LEADER, logged=14), act.Copy(2, 10, 14), "ROLE-5"),
     Case("recorded in its own epoch", LEADER, act.HearRecorded(3, 4, True)),
     Case("recorded in an older epoch", LEADER, act.HearRecorded(2, 4, True), "ROLE-5"),
     Case("gives its own role up", LAPSED, act.StepDown(3)),
@@ -343,13 +374,15 @@ CASES = [
     Case("applications still run", replace(LEAVING, serving=True), act.Release(3), "SWITCH-1"),
     Case("updates are still intercepted", replace(LEAVING, intercepting=True), act.Release(3), "SWITCH-1"),
     Case("an update is not safe yet", replace(LEAVING, safe_upto=14), act.Release(3), "SWITCH-1"),
-    Case("nobody may succeed", replace(LEAVING, alone=True), act.Release(3), "SWITCH-1"),
     Case("nobody has reported", replace(LEAVING, peer_follows=False), act.Release(3), "SWITCH-1"),
     Case("an epoch before was released", replace(LEAVING, released=2), act.StartInterception()),
     Case("intercepted after the release", replace(LEAVING, released=3), act.StartInterception(), "SWITCH-1"),
     Case("started after the release", replace(LEADER, released=3), act.StartApplications(), "SWITCH-1"),
     Case("logged after the release", replace(LEADER, released=3), act.Log(3, 16), "SWITCH-1"),
     Case("acknowledged after the release", replace(LEADER, released=3), act.Acknowledge(3, 12), "SWITCH-1"),
+    # SWITCH-2
+    Case("nobody is known to succeed", replace(LEAVING, successor=False), act.Release(3), "SWITCH-2"),
+    Case("declared after the release", replace(LEADER, released=3), act.Declare(3, 5, False), "SWITCH-2"),
     # REJOIN-1
     Case("logged in an epoch that is over", OVERTAKEN, act.Log(3, 16), "REJOIN-1"),
     Case("acknowledged in it", OVERTAKEN, act.Acknowledge(3, 12), "REJOIN-1"),
@@ -359,12 +392,16 @@ CASES = [
     Case("the unsafe queue is still there", OLD, act.Resynchronise(4, 20), "REJOIN-1"),
     # REJOIN-2
     Case("never had data", NEW, act.Resynchronise(1, 0)),
-    Case("into the same epoch", FOLLOWER, act.Resynchronise(3, 20), "REJOIN-2"),
+    Case("into the same epoch", FOLLOWER, act.Resynchronise(3, 20)),
+    Case("back in the same epoch", replace(FOLLOWER, applied=12), act.Resynchronise(3, 11), "REJOIN-2"),
+    Case("back before what it reported", replace(FOLLOWER, reported=12), act.Resynchronise(3, 11), "REJOIN-2"),
+    Case("into the same epoch after the drain", CHALLENGER, act.Resynchronise(3, 20), "REJOIN-2"),
+    Case("into the epoch that it led", replace(LAST, unsafe=False), act.Resynchronise(3, 20), "REJOIN-2"),
     Case("into an epoch that is over", replace(FOLLOWER, seen=5), act.Resynchronise(4, 20), "REJOIN-2"),
     Case("an active server", replace(LEADER, unsafe=False), act.Resynchronise(4, 20), "REJOIN-2"),
-    Case("a copy between updates", replace(LEADER, logged=14), act.Copy(3, 14)),
-    Case("a copy with an update in the air", LEADER, act.Copy(3, 15), "REJOIN-2"),
-    Case("a copy of the past", LEADER, act.Copy(3, 14), "REJOIN-2"),
+    Case("a copy between updates", replace(LEADER, logged=14), act.Copy(3, 10, 14)),
+    Case("a copy with an update in the air", LEADER, act.Copy(3, 10, 15), "REJOIN-2"),
+    Case("a copy of the past", LEADER, act.Copy(3, 10, 14), "REJOIN-2"),
     Case("nothing acknowledged is missing", LEADER, act.Declare(3, 5, True)),
     Case("something acknowledged is missing", replace(LEADER, acknowledged=13), act.Declare(3, 5, True), "REJOIN-2"),
     Case("its beginning is missing", replace(LEADER, acknowledged=0, safe_upto=9), act.Declare(3, 5, True), "REJOIN-2"),
@@ -375,11 +412,27 @@ CASES = [
     Case("an older declaration", WITNESS, act.Record(3, 4, True), "REJOIN-2"),
     # REJOIN-3
     Case("drains without a copy", replace(STUCK, returned=True), act.Discard(3, 12, 15), "REJOIN-3"),
-    Case("takes over without a copy", replace(CHALLENGER, returned=True), act.TakeRole(4, Cause.OPERATOR), "REJOIN-3"),
+    Case("takes over without a copy", replace(CHALLENGER, returned=True), act.TakeRole(4, Cause.SILENCE), "REJOIN-3"),
+    Case("goes on as it was ordered to", ORDERED, act.TakeRole(4, Cause.OPERATOR)),
+    # REJOIN-4
+    Case("ordered to go on", LAST, act.Promote(3, 14, 15)),
+    Case("ordered to take over", FOLLOWER, act.Promote(3, 12, 15)),
+    Case("ordered while active", LEADER, act.Promote(3, 12, 12), "REJOIN-4 LOSS-1"),
+    Case("ordered, and is active", replace(LEADER, newest=10, logged=10), act.Promote(3, 10, 10), "REJOIN-4"),
+    Case("ordered with data of an epoch that is over", OLD, act.Promote(3, 14, 15), "REJOIN-4"),
+    Case("ordered for another epoch", LAST, act.Promote(2, 14, 15), "REJOIN-4"),
     # LOSS-1
     Case("more kept than applied", STUCK, act.Discard(3, 13, 15), "LOSS-1"),
     Case("less lost than stored", STUCK, act.Discard(3, 12, 14), "LOSS-1"),
     Case("a loss of another epoch", STUCK, act.Discard(2, 12, 15), "LOSS-1"),
+    Case("more kept than carried out", LAST, act.Promote(3, 15, 15), "LOSS-1"),
+    Case("less kept than carried out", LAST, act.Promote(3, 13, 15), "LOSS-1"),
+    Case("less kept than it began with", LAST, act.Promote(3, 9, 15), "LOSS-1"),
+    Case("less listed than logged, on an order", LAST, act.Promote(3, 14, 14), "LOSS-1"),
+    Case("more kept than settled", FOLLOWER, act.Promote(3, 13, 15), "LOSS-1"),
+    Case("less kept than settled", FOLLOWER, act.Promote(3, 11, 15), "LOSS-1"),
+    Case("less listed than stored, on an order", FOLLOWER, act.Promote(3, 12, 14), "LOSS-1"),
+    Case("another beginning", replace(LEADER, logged=14), act.Copy(3, 9, 14), "LOSS-1"),
     Case("everything logged is listed", OLD, act.SetAside(3, 12, 15)),
     Case("less listed than logged", OLD, act.SetAside(3, 12, 14), "LOSS-1"),
     Case("listed for another epoch", OLD, act.SetAside(4, 12, 15), "LOSS-1"),

@@ -21,7 +21,7 @@ from takeover_spec import actions as act
 from takeover_spec import trace
 from takeover_spec.codec import GREATEST
 from takeover_spec.knowledge import Knowledge, WitnessKnowledge, party_after
-from takeover_spec.logic import Sparse
+from takeover_spec.logic import Sparse, Unbroken
 from takeover_spec.trace import Header, Line, Verdict, action_line, check, follows, header_line
 from takeover_spec.words import Cause, Constants, Identity, Queue, Status
 
@@ -80,7 +80,7 @@ LEADS = Run(
         (2300, act.Log(1, 1)),
         (2300, act.CarryOut(1, 1, DONE, 0)),
         (2310, act.Acknowledge(1, 1)),
-        (2400, act.Copy(1, 1)),
+        (2400, act.Copy(1, 0, 1)),
         (2500, act.CountPromise(1, 2450, 4250)),
         (2500, act.Enable(4240)),
         (2600, act.HearSafe(1, 1, 1)),
@@ -147,16 +147,32 @@ GRANTS = Run(
     WitnessKnowledge(epoch=1, holder=PRIMARY, version=1, eligible=True),
     [
         (0, act.WitnessStart(1100)),
-        (200, act.Grant(PRIMARY, 1, 1300)),
+        (200, act.Grant(PRIMARY, 1, 1300, False)),
         (300, act.Record(1, 2, False)),
         (310, act.Record(1, 3, True)),
         (400, act.EndLease(1)),
-        (1200, act.Grant(SECONDARY, 2, 2300)),
+        (1200, act.Grant(SECONDARY, 2, 2300, False)),
     ],
 )
 """The witness renews the primary's lease, and grants the next epoch after its release."""
 
-RUNS = [LEADS, TAKES_OVER, GRANTS]
+PROMOTED = Run(
+    "secondary",
+    Knowledge(
+        epoch=3, seen=3, returned=True, drained=True, unsafe=True, begun=8, applied=10, newest=10, logged=13,
+        carried=Unbroken(int(DONE), 11, 12, Sparse(int(NONE))),
+    ),
+    [
+        (5000, act.Start(False, False, 0, 7200)),
+        (5100, act.Promote(3, 12, 13)),
+        (7200, act.CountLease(4, 7100, 8000)),
+        (7230, act.TakeRole(4, Cause.OPERATOR)),
+        (7300, act.Copy(4, 8, 12)),
+    ],
+)  # fmt: skip
+"""The secondary was active last; it is ordered to go on without 13, which it had only logged."""
+
+RUNS = [LEADS, TAKES_OVER, GRANTS, PROMOTED]
 
 
 def _judged(lines: Iterable[bytes]) -> tuple[str, str, int]:
@@ -263,7 +279,8 @@ SPOILT = [
         "LEASE-1", "challenger_needs_both", {"lease_epoch": 4, "lease_until": 8000, "given_until": 7200},
     ),
     Spoilt(
-        GRANTS, act.Grant(PRIMARY, 1, 1300), act.Grant(SECONDARY, 1, 1300), "LEASE-3", "one_holder_at_a_time",
+        GRANTS, act.Grant(PRIMARY, 1, 1300, False), act.Grant(SECONDARY, 1, 1300, False),
+        "LEASE-3", "one_holder_at_a_time",
         {"epoch": 1, "holder": "primary", "lease_until": 1100, "wait_until": 1100},
     ),
     Spoilt(
@@ -271,7 +288,7 @@ SPOILT = [
         "REJOIN-2", "newer_declarations_only", {"version": 2},
     ),
     Spoilt(
-        GRANTS, act.Grant(SECONDARY, 2, 2300), act.Grant(PRIMARY, 1, 2300),
+        GRANTS, act.Grant(SECONDARY, 2, 2300, False), act.Grant(PRIMARY, 1, 2300, False),
         "LEASE-5", "released_at_the_witness", {"epoch": 1, "ended": True},
     ),
 ]  # fmt: skip
@@ -449,8 +466,8 @@ def test_a_run_begins_with_its_start() -> None:
 HEADER = (
     '{"trace":1,"party":"secondary","pair":"db","constants":{"lease_ns":1100,"promise_ns":2200,"drift_ppm":100000,'
     '"expiry_slack_ns":10,"synchronous":true},"found":{"active":false,"epoch":3,"seen":3,"returned":false,'
-    '"drained":false,"unsafe":false,"released":0,"applied":10,"newest":15,"reported":12,"logged":0,"peer_left":false,'
-    '"settled":[[11,11,"done"],[12,12,"failed"],[13,13,"none"],[15,15,"done"]]}}'
+    '"drained":false,"unsafe":false,"released":0,"begun":0,"applied":10,"newest":15,"reported":12,"logged":0,'
+    '"peer_left":false,"peer_released":0,"settled":[[11,11,"done"],[12,12,"failed"],[13,13,"none"],[15,15,"done"]]}}'
 )
 """That of the secondary's trace."""
 
@@ -490,6 +507,7 @@ DAMAGED = [
     ('"failed"', "[]", "line 1.found.settled[1][2]: [] is not one of none, done, failed"),
     (RUN, "[12,11,", "line 1.found.settled[1]: the run from 12 to 11 is not above 11, and upwards"),
     (RUN, "[11,12,", "line 1.found.settled[1]: the run from 11 to 12 is not above 11, and upwards"),
+    ('"peer_released":0', '"peer_released":0,"carried":"12"', f"line 1.found.carried: '12' {FROM_0}"),
     ("[11,11,", "[10,11,", "line 1.found.settled[0]: the run from 10 to 11 is not above 10, and upwards"),
     (
         "[15,15,", "[15,10000012,",

@@ -127,6 +127,7 @@ def test_the_headers_are_defined_with_what_is_found() -> None:
         if whose == "witness":
             values_of["holder"] = {"enum": [identity.value for identity in Identity]}
         else:
+            values_of["carried"] = _ref("number")
             values_of["settled"] = DEFINED["server-found"]["properties"]["settled"]
         assert _object(values_of, []) == _said(f"{whose}-found")
     assert f"{trace.SETTLED_MAX:,}" in DEFINED["server-found"]["properties"]["settled"]["description"]

@@ -7,12 +7,15 @@ on while the lease is renewed; its end, the role, the address, interception and 
 
 from __future__ import annotations
 
-from takeover.core.effects import StateLoss
+from takeover.core.effects import Answer, StateLoss
 from takeover.core.state import Turn
 from takeover_spec import actions as act
 from takeover_spec import wire
 from takeover_spec.knowledge import Knowledge, settled
 from takeover_spec.words import Cause, Identity
+
+Refusal = tuple[str, str]
+"""A clause and a reason."""
 
 ASKS_PER_BEAT = 4
 """How much more often than an active server a challenger asks: every wait is an outage."""
@@ -23,16 +26,32 @@ def is_committed(know: Knowledge, now: int) -> bool:
     return know.lease_epoch == know.epoch + 1 and now < know.lease_until
 
 
-def why_not(turn: Turn) -> tuple[str, str] | None:
-    """What keeps this server from taking over whoever is silent: a clause and a reason, or None."""
+def is_handed(know: Knowledge) -> bool:
+    """Whether the active server released its role: that it says goodbye then is no reason to wait."""
+    return know.epoch >= 1 and know.peer_released == know.epoch
+
+
+def cause_of(know: Knowledge) -> Cause:
+    """Why this server takes over, when it does (ROLE-4)."""
+    if know.promoted:
+        return Cause.OPERATOR
+    if is_handed(know):
+        return Cause.RELEASE
+    return Cause.FIRST if know.epoch == 0 else Cause.SILENCE
+
+
+def why_not(turn: Turn) -> Refusal | None:
+    """What keeps this server from taking over: a clause and a reason, or None."""
     know = turn.know
     if turn.core.stopping:
         return "ROLE-4", "this server is shutting down"
-    if know.returned:
-        return "REJOIN-3", "this server was active, and has not been resynchronised since"
     if know.seen > know.epoch:
         return "ROLE-3", "this server's data belongs to an epoch that is over"
-    if know.peer_left:
+    if know.promoted:
+        return None
+    if know.returned:
+        return "REJOIN-3", "this server was active, and has not been resynchronised since"
+    if know.peer_left and not is_handed(know):
         return "ROLE-4", "the peer announced that it shuts down"
     if know.epoch == 0 and turn.settings.me == Identity.SECONDARY:
         return "ROLE-3", "this server never had the data, and the primary begins"
@@ -46,16 +65,42 @@ def refrain(turn: Turn, clause: str, reason: str) -> None:
         turn.note(refrained=reason)
 
 
+def refuse(turn: Turn, order: int, refusal: Refusal) -> None:
+    """Record and answer that an operator's order is not carried out."""
+    turn.do(act.Refrain(*refusal))
+    turn.ask(Answer(order, False, *refusal))
+
+
+def say_released(turn: Turn) -> None:
+    """Say that the role was released, for as long as nobody is known to have taken it (SWITCH-2)."""
+    know = turn.know
+    if know.returned and know.released == know.epoch and know.seen == know.epoch:
+        turn.say_witness(wire.Released(know.epoch))
+        turn.say(wire.Released(know.epoch))
+
+
+def released(turn: Turn, epoch: int) -> None:
+    """The peer released its role: there is nothing to wait for any more."""
+    if epoch < 1:
+        return
+    turn.do(act.HearRelease(epoch))
+    if not turn.know.active and turn.know.epoch == epoch:
+        turn.note(beat_at=turn.now)
+        beat(turn)
+
+
 def beat(turn: Turn) -> None:
     """A passive server's time to look around."""
     if turn.now >= turn.core.beat_at:
+        say_released(turn)
         turn.note(beat_at=turn.now + turn.settings.beat_ns // ASKS_PER_BEAT)
         if turn.now >= turn.know.given_until:
             reason = why_not(turn)
             if reason:
                 refrain(turn, *reason)
             else:
-                turn.say_witness(wire.AskLease(turn.know.epoch + 1, turn.settings.run, turn.now))
+                epoch, promoted = turn.know.epoch + 1, turn.know.promoted
+                turn.say_witness(wire.AskLease(epoch, turn.settings.run, turn.now, promoted))
         elif turn.core.refrained:
             turn.note(refrained="")  # the active server is heard again
     take_over_if_ready(turn)
@@ -109,6 +154,7 @@ def take_over_if_ready(turn: Turn, *, stated: bool = False) -> None:
         return
     if turn.now < know.given_until or why_not(turn) is not None:  # LEASE-1, ROLE-3, REJOIN-3
         return
+    cause = cause_of(know)
     if not know.drained:
         if settled(know, know.applied + 1):
             return  # APPLY-4: the drain goes on
@@ -119,7 +165,7 @@ def take_over_if_ready(turn: Turn, *, stated: bool = False) -> None:
             turn.ask(StateLoss(know.epoch, know.applied, know.newest))
             return
         turn.do(act.Discard(know.epoch, know.applied, know.newest))  # APPLY-5, LOSS-1
-    turn.do(act.TakeRole(know.epoch + 1, Cause.FIRST if know.epoch == 0 else Cause.SILENCE))
+    turn.do(act.TakeRole(know.epoch + 1, cause))
     turn.note(
         heard_at=turn.now,
         beat_at=turn.now,
@@ -127,6 +173,7 @@ def take_over_if_ready(turn: Turn, *, stated: bool = False) -> None:
         recorded=True,
         copying=False,
         copied=False,
+        resynchronising=False,
         refrained="",
     )
     turn.do(act.Enable(until))  # ROLE-2: drain, role, public identity, interception, applications

@@ -53,4 +53,15 @@ class StateLoss:
     last: int
 
 
-Effect = ServerAction | Say | SayWitness | TakeCopy | Ship | StateLoss
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Tell the operator what came of an order."""
+
+    order: int
+    accepted: bool
+    clause: str
+    """Which clause forbids it; empty if none does."""
+    reason: str
+
+
+Effect = ServerAction | Say | SayWitness | TakeCopy | Ship | StateLoss | Answer

@@ -91,6 +91,32 @@ class Stopping:
     """The operator wants this server to shut down."""
 
 
+@dataclass(frozen=True, slots=True)
+class SwitchoverAsked:
+    """An operator wants this active server to hand its role over. Counterpart: `Answer`, when the role is released, or
+    as soon as it is known that it will not be."""
+
+    order: int
+    """Names the order, and comes back in the answer."""
+    within_ns: int
+    """How long emptying the queues may take before the applications are started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromoteAsked:
+    """An operator wants this passive server to begin the next epoch with its own data, and accepts what that loses.
+    Counterpart: `Promote` and `Answer` at once; the takeover follows when the witness grants it."""
+
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResyncAsked:
+    """An operator wants this passive server's data to be replaced by a new copy. Counterpart: `Answer` at once."""
+
+    order: int
+
+
 Event = (
     Woke
     | Connected
@@ -104,4 +130,7 @@ Event = (
     | CopyReceived
     | LossStated
     | Stopping
+    | SwitchoverAsked
+    | PromoteAsked
+    | ResyncAsked
 )

@@ -35,7 +35,8 @@ def say_position(turn: Turn) -> None:
     know = turn.know
     if know.active:
         return
-    resynchronise = know.returned or know.drained or know.seen > know.epoch or know.epoch == 0
+    behind = know.returned or know.drained or know.seen > know.epoch or know.epoch == 0
+    resynchronise = behind or turn.core.resynchronising
     turn.say(wire.Position(know.epoch, know.newest, status_upto(know), resynchronise))
     if not resynchronise:
         _report(turn, max(know.reported, know.applied))
@@ -55,14 +56,16 @@ def promise_asked(turn: Turn, epoch: int, run: int, sent: int) -> None:
     if challenging.is_committed(turn.know, turn.now):
         return  # it holds the lease of the next epoch: whoever asks is on the way out
     until = max(turn.know.given_until, turn.now + turn.settings.constants.promise_ns)
+    if turn.know.promoted:
+        challenging.refrain(turn, "REJOIN-4", "the active server is heard: the order to take over is void")
     turn.do(act.Promise(epoch, until))
-    turn.note(beat_at=until)  # there is nothing to look around for before
+    turn.note(beat_at=until, promised=True)  # there is nothing to look around for before
     turn.say(wire.Promised(epoch, run, sent))
 
 
 def update(turn: Turn, epoch: int, seq: int) -> None:
     """An update arrives."""
-    if _follows(turn.know, epoch) and seq == turn.know.newest + 1:
+    if _follows(turn.know, epoch) and seq == turn.know.newest + 1 and not turn.core.resynchronising:
         turn.do(act.Store(epoch, seq))
 
 
@@ -96,9 +99,11 @@ def _report(turn: Turn, upto: int) -> None:
 def copy_received(turn: Turn, epoch: int, begun: int, upto: int) -> None:
     """The active server's copy is here: set the unsafe queue aside, and follow."""
     know = turn.know
-    if know.active or epoch <= know.epoch or epoch < know.seen:
+    forwards = _follows(know, epoch) and upto >= max(know.applied, know.reported)
+    if know.active or epoch < know.seen or not (epoch > know.epoch or forwards):
         return  # REJOIN-2
     if know.unsafe:  # QUEUE-5, REJOIN-1, LOSS-1
         turn.do(act.SetAside(know.epoch, min(begun, know.logged), know.logged))
     turn.do(act.Resynchronise(epoch, upto))
+    turn.note(resynchronising=False)
     say_position(turn)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from takeover.core.challenging import extend
+from takeover.core.challenging import extend, refuse
 from takeover.core.effects import Ship, TakeCopy
 from takeover.core.state import Turn, carried_upto
 from takeover_spec import actions as act
@@ -15,7 +15,10 @@ CATCH_UP_MAX = 1000
 
 def step_down(turn: Turn) -> None:
     """Be passive: stop serving, and hide (ROLE-6, REJOIN-1)."""
-    know = turn.know
+    know, core = turn.know, turn.core
+    if core.switching:
+        turn.note(switching=False)
+        refuse(turn, core.switching_order, ("ROLE-6", "this server lost its role before it could release it"))
     if know.serving or know.intercepting:
         turn.do(act.StopApplications())
     if know.enabled:
@@ -29,15 +32,16 @@ def beat(turn: Turn) -> None:
     if turn.now < core.beat_at:
         return
     turn.note(beat_at=turn.now + turn.settings.beat_ns)
-    turn.say_witness(wire.AskLease(know.epoch, turn.settings.run, turn.now))
+    turn.say_witness(wire.AskLease(know.epoch, turn.settings.run, turn.now, promoted=False))
     turn.say(wire.AskPromise(know.epoch, turn.settings.run, turn.now))
     if core.offered and turn.now - core.heard_at > turn.settings.patience_ns:
-        _declare(turn, eligible=False)
+        declare(turn, eligible=False)
     elif not core.recorded:
         turn.say_witness(wire.DeclareEligible(know.epoch, know.version, core.offered))
 
 
-def _declare(turn: Turn, *, eligible: bool) -> None:
+def declare(turn: Turn, *, eligible: bool) -> None:
+    """Say whether the passive server is eligible, and have the witness record it."""
     version = turn.know.version + 1
     turn.do(act.Declare(turn.know.epoch, version, eligible))
     turn.note(offered=eligible, recorded=False)
@@ -82,10 +86,11 @@ def position(turn: Turn, epoch: int, stored: int, statuses: int, resynchronise: 
             turn.do(act.HearReturn(epoch))  # ROLE-4: whoever left is back, and not active
         return
     turn.note(heard_at=turn.now)
-    if epoch < know.epoch and not turn.core.copying and not turn.core.copied:
+    wanted = epoch < know.epoch or (epoch == know.epoch and (resynchronise or stored < know.trimmed))
+    if wanted and not turn.core.copying and not turn.core.copied:
         turn.note(copying=True)
         turn.ask(TakeCopy())
-    elif epoch == know.epoch and not resynchronise:
+    elif epoch == know.epoch and not wanted:
         turn.note(copied=False)
         turn.ask(Ship(stored + 1, statuses + 1))
         _offer_if_complete(turn)
@@ -98,7 +103,7 @@ def _offer_if_complete(turn: Turn) -> None:
     if turn.settings.constants.synchronous:
         complete = complete and know.acknowledged <= know.safe_upto
     if not turn.core.offered and _is_close(turn) and complete:
-        _declare(turn, eligible=True)
+        declare(turn, eligible=True)
 
 
 def _is_close(turn: Turn) -> bool:
@@ -138,6 +143,6 @@ def copy_taken(turn: Turn, upto: int) -> None:
     """The copy for the passive server is ready: every update logged is in it."""
     know = turn.know
     if know.active and turn.core.copying and upto == know.logged and upto == carried_upto(know):
-        turn.do(act.Copy(know.epoch, upto))
+        turn.do(act.Copy(know.epoch, know.begun, upto))
         turn.note(copied=True)
     turn.note(copying=False)

@@ -39,3 +39,7 @@ class Span(Generic[V]):
     def emptied(self) -> Span[V]:
         """The empty run."""
         return replace(self, first=1, last=0)
+
+    def unbroken(self, after: int) -> int:
+        """The last of the keys from `after` + 1 on that are in the run; `after` if there is none."""
+        return self.last if self.first <= after + 1 <= self.last else after

@@ -64,13 +64,27 @@ class Core:
     stating: bool = False
     """What a takeover would discard is being written down."""
     stopping: bool = False
+    promised: bool = False
+    """It has promised something in this run."""
+    switching: bool = False
+    """A switchover is under way: the applications are stopped, and the queues are emptied."""
+    switching_order: int = 0
+    switching_until: int = 0
+    """When it is called off."""
+    resynchronising: bool = False
+    """An operator wants a new copy of the data, and it has not come yet."""
 
     def wake_at(self, told: int) -> int:
         """When the core wants `Woke`: at the next beat, or when a grant or its own promise ends.
 
         `told` is the time it was told last, in any event; what ended by then it has dealt with.
         """
-        ends = (self.know.lease_until, self.know.promise_until, self.know.given_until)
+        ends = (
+            self.know.lease_until,
+            self.know.promise_until,
+            self.know.given_until,
+            self.switching_until if self.switching else 0,
+        )
         return min([self.beat_at, *(end for end in ends if end > told)])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from takeover.core import challenging, following, leading
+from takeover.core import challenging, following, leading, ordering
 from takeover.core.effects import Effect
 from takeover.core.events import (
     CarriedOut,
@@ -17,7 +17,10 @@ from takeover.core.events import (
     NextInQueue,
     Paused,
     PeerSaid,
+    PromoteAsked,
+    ResyncAsked,
     Stopping,
+    SwitchoverAsked,
     WitnessSaid,
     Woke,
 )
@@ -41,11 +44,13 @@ def step(core: Core, event: Event, now: int) -> tuple[Core, tuple[Effect, ...]]:
         case Woke():
             if turn.know.active:
                 leading.beat(turn)
+                ordering.hand_over_if_ready(turn)
             else:
                 challenging.beat(turn)
         case Connected():
             turn.note(copied=False)
             following.say_position(turn)
+            challenging.say_released(turn)
         case PeerSaid(message):
             _peer_said(turn, message)
         case WitnessSaid(message):
@@ -54,6 +59,7 @@ def step(core: Core, event: Event, now: int) -> tuple[Core, tuple[Effect, ...]]:
             leading.intercepted(turn)
         case CarriedOut(seq, status):
             leading.carried_out(turn, seq, status)
+            ordering.hand_over_if_ready(turn)
         case NextInQueue(seq, status):
             following.next_in_queue(turn, seq, status)
         case Paused():
@@ -69,6 +75,12 @@ def step(core: Core, event: Event, now: int) -> tuple[Core, tuple[Effect, ...]]:
             challenging.loss_stated(turn, epoch, kept, last)
         case Stopping():
             _stopping(turn)
+        case SwitchoverAsked(order, within_ns):
+            ordering.switchover_asked(turn, order, within_ns)
+        case PromoteAsked(order):
+            ordering.promote_asked(turn, order)
+        case ResyncAsked(order):
+            ordering.resync_asked(turn, order)
         case _:
             assert_never(event)
     return turn.core, tuple(turn.effects)
@@ -86,13 +98,13 @@ def _peer_said(turn: Turn, message: wire.Message) -> None:
             leading.promised(turn, epoch, run, sent)
         case wire.Safe(epoch, upto, latest):
             leading.safe(turn, epoch, upto, latest)
+            ordering.hand_over_if_ready(turn)
         case wire.Position(epoch, stored, statuses, resynchronise):
             leading.position(turn, epoch, stored, statuses, resynchronise)
         case wire.Newer(epoch):
             following.newer_epoch(turn, epoch)
         case wire.Released(epoch):
-            if epoch >= 1:
-                turn.do(act.HearRelease(epoch))
+            challenging.released(turn, epoch)
         case wire.Goodbye(epoch):
             turn.do(act.HearGoodbye(epoch))
         case _:
@@ -108,6 +120,7 @@ def _witness_said(turn: Turn, message: wire.Message) -> None:
                 challenging.refrain(turn, clause, reason)
         case wire.Recorded(epoch, version, eligible):
             leading.recorded(turn, epoch, version, eligible)
+            ordering.hand_over_if_ready(turn)
         case _:
             pass
 

@@ -98,13 +98,13 @@ def witness_step(
     """The state after a server's message at `now`, and what has to be done, in this order."""
     turn = _Turn(witness, now)
     match message:
-        case wire.AskLease(epoch, run, sent):
-            refusal = _refusal(witness, sender, epoch, now)
+        case wire.AskLease(epoch, run, sent, promoted):
+            refusal = _refusal(witness, sender, message, now)
             if refusal:
                 turn.answer(wire.NotLeased(epoch, run, sent, witness.know.epoch, *refusal))
             else:
                 until = max(witness.know.lease_until, now + witness.constants.lease_ns)
-                turn.do(act.Grant(sender, epoch, until))
+                turn.do(act.Grant(sender, epoch, until, promoted))
                 turn.answer(wire.Leased(epoch, run, sent))
         case wire.DeclareEligible(epoch, version, eligible):
             know = witness.know
@@ -122,9 +122,9 @@ def witness_step(
     return turn.witness, tuple(turn.effects)
 
 
-def _refusal(witness: Witness, sender: Identity, epoch: int, now: int) -> tuple[str, str] | None:
+def _refusal(witness: Witness, sender: Identity, asked: wire.AskLease, now: int) -> tuple[str, str] | None:
     """Why this lease is not granted: a clause and a reason; None if it is."""
-    know = witness.know
+    know, epoch = witness.know, asked.epoch
     if epoch == know.epoch and sender == know.holder and epoch >= 1:
         return ("LEASE-5", "this epoch was released") if know.ended else None
     if epoch == know.epoch and epoch >= 1:
@@ -133,9 +133,10 @@ def _refusal(witness: Witness, sender: Identity, epoch: int, now: int) -> tuple[
         return "ROLE-5", "the witness knows only older epochs: its record was lost, or it was told wrong"
     if epoch != know.epoch + 1:
         return "ROLE-5", "the epoch asked for is over"
-    if know.epoch >= 1 and sender == know.holder:
+    ordered = know.epoch == 0 or asked.promoted  # REJOIN-4
+    if not ordered and sender == know.holder:
         return "LEASE-3", "the holder of an epoch does not succeed itself"
-    if know.epoch >= 1 and not know.eligible:
+    if not ordered and not know.eligible:
         return "LEASE-3", "this server is not recorded as eligible"
     if now < know.wait_until:
         return (

@@ -139,7 +139,7 @@ def _brief(action: act.Action) -> str:
             return f"asks the witness to record that its peer is {'' if eligible else 'not '}eligible"
         case act.Record(_, _, eligible):
             return f"records that the passive server is {'' if eligible else 'not '}eligible"
-        case act.Copy(_, upto):
+        case act.Copy(upto=upto):
             return f"sends a copy of the data as of update {upto}"
         case act.Resynchronise(epoch, upto):
             return f"is resynchronised: it has epoch {epoch} as of update {upto}"
