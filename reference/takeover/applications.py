@@ -38,6 +38,8 @@ class ApplicationConfig:
     """Its output and error are appended to this file."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to the node's own environment."""
+    directory: Path = Path("/")
+    """Its working directory, and that of its health command."""
     health: Health | None = None
     """A command or an endpoint that tells whether it is well; without one, running is being well."""
     health_interval_ms: int = 1_000
@@ -134,7 +136,9 @@ class Applications:
     async def _start_each(self) -> None:
         for config in self._configs:
             try:
-                process = await KeptProcess.start(config.argv, config.environment, config.log_path)
+                process = await KeptProcess.start(
+                    config.argv, config.environment, config.log_path, config.directory
+                )
             except EnvironmentFault as fault:
                 raise ApplicationNotStarted(_failure(config, str(fault))) from fault
             self._running.append((config, process))
@@ -172,7 +176,7 @@ async def _not_ready(config: ApplicationConfig, process: KeptProcess) -> str:
 async def _ailment(config: ApplicationConfig, timeout_ms: int) -> str:
     if config.health is None:
         return ""
-    return await ailment(config.health, config.environment, config.log_path, timeout_ms)
+    return await ailment(config.health, config.environment, config.log_path, timeout_ms, config.directory)
 
 
 async def _end(process: KeptProcess) -> str:

@@ -166,6 +166,7 @@ def load_node(path: Path) -> NodeConfig:
         log_level=level,
         log_file=log_file,
     )
+    _refuse_one_for_two(public_identity, config)
     for table in (top, grants, witness, queue, metrics, public_identity):
         table.finish()
     problems.raise_if_any()
@@ -302,6 +303,16 @@ def _public_identity(table: Table, pair: str) -> ListenerConfig | AddressConfig:
     return ListenerConfig(listen, forward)
 
 
+def _refuse_one_for_two(table: Table, config: NodeConfig) -> None:
+    """The public address is for clients alone."""
+    if not isinstance(config.public_identity, ListenerConfig) or not table.is_good("listen"):
+        return
+    public, others = config.public_identity.listen, {"channel.listen": config.channel.listen}
+    for key, other in (others | {"metrics.listen": config.metrics}).items():
+        if other and public.overlaps(other):
+            table.problem("listen", f"{public}, and {key} = {other}", "an address or a port of its own")
+
+
 def _logging(table: Table) -> tuple[str, Path | None]:
     level = table.choice("level", ("debug", "info", "warning", "error"), "info")
     file = table.path("file") if table.has("file") else None
@@ -343,5 +354,6 @@ def _application(table: Table, data_directory: Path) -> ApplicationConfig:
         log_path=table.path("log") if table.has("log") else data_directory / f"{name}.log",
         environment=table.texts("environment"),
         health=health,
+        directory=table.directory,
         **said,
     )

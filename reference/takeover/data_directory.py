@@ -14,21 +14,21 @@ from pathlib import Path
 from types import TracebackType
 
 from takeover.disk import Disk, OsDisk, disk_fault
-from takeover.durable_state import DurableState
+from takeover.durable_state import DurableState, Owner
 from takeover.errors import CallerError, DirectoryHeld
 
 
 class DataDirectory:
     """A data directory that this process holds. Close it, or use it in a `with`."""
 
-    def __init__(self, path: Path, disk: Disk, lock: int) -> None:
+    def __init__(self, path: Path, disk: Disk, lock: int, owner: Owner | None) -> None:
         """Use `open`."""
         self._lock: int | None = lock
         self.path = path
         """The directory itself."""
         self.disk = disk
         """What its files are written with."""
-        self.state = DurableState(path / "state.json", disk)
+        self.state = DurableState(path / "state.json", disk, owner)
         """The server's durable state, in `state.json`."""
         self.unsafe = path / "unsafe"
         """The directory of the active's unsafe queue."""
@@ -42,10 +42,11 @@ class DataDirectory:
         """The server's trace."""
 
     @classmethod
-    def open(cls, path: Path, *, disk: Disk | None = None) -> "DataDirectory":
+    def open(cls, path: Path, *, owner: Owner | None = None, disk: Disk | None = None) -> "DataDirectory":
         """Take the directory, and make what is missing of it and its parts; the directory above must exist.
 
-        `DirectoryHeld` names the process that has it. The names of the parts are durable on return.
+        `DirectoryHeld` names the process that has it, `DirectoryOfAnother` the party whose data is in it, when that is
+        not `owner`; then nothing was changed. The names of the parts are durable on return.
         """
         disk = OsDisk() if disk is None else disk
         if not path.parent.is_dir():
@@ -55,8 +56,10 @@ class DataDirectory:
         elif not path.is_dir():
             raise CallerError(f"{path}: is not a directory")
         disk.sync_directory(path.parent, label="directory.sync_above")
-        directory = cls(path, disk, _hold(path))
+        directory = cls(path, disk, _hold(path), owner)
         try:
+            if owner:
+                directory.state.load()
             directory._make_parts()
         except BaseException:
             directory.close()

@@ -2,8 +2,8 @@
 
 A new file is written and synced under another name, and takes the old one's place in one step, so a crash leaves the
 state before or the state after. A checksum tells a state that was saved from one that a disk or a hand has changed; a
-server that guesses about its own promises breaks them, so a damaged state stops it. What the names mean is not said
-here.
+server that guesses about its own promises breaks them, so a damaged state stops it. So does the state of another party:
+one server's promises are not another's. What the other names mean is not said here.
 
 The format is JSON, for an operator who wants to look. The refused alternative is to keep the state in a journal: it is
 saved a few times an hour, and reading it must not depend on replaying anything.
@@ -11,11 +11,12 @@ saved a few times an hour, and reading it must not depend on replaying anything.
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from zlib import crc32
 
 from takeover.disk import Disk, replace_content
-from takeover.errors import CallerError, StateDamaged
+from takeover.errors import CallerError, DirectoryOfAnother, StateDamaged
 from takeover.storage_trust import StorageTrust
 
 FORMAT = 1
@@ -23,21 +24,40 @@ FORMAT = 1
 
 _BYTES_MAX = 1 << 20
 
+_OWNER_NAMES = ("pair", "party")
+
 Value = int | bool | str
 """What a state may hold under a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The party that a state belongs to, which is saved with it under these names."""
+
+    pair: str
+    party: str
+    """`primary`, `secondary` or `witness`."""
+
+    def __str__(self) -> str:
+        return f"the {self.party} of the pair {self.pair}"
 
 
 class DurableState:
     """One state file. After `StorageRefused`, make a new one and load it."""
 
-    def __init__(self, path: Path, disk: Disk) -> None:
-        """The state in the file at `path`, which need not exist yet; its directory must."""
+    def __init__(self, path: Path, disk: Disk, owner: Owner | None = None) -> None:
+        """The state in the file at `path`, which need not exist yet; its directory must. None owns what anybody may."""
+        self._owner = owner
         self._path = path
         self._disk = disk
         self._trust = StorageTrust(path)
 
     def load(self) -> dict[str, Value] | None:
-        """The state saved last, or None if none ever was. `StateDamaged` when the file is not what was saved."""
+        """The state saved last, or None if none ever was.
+
+        `StateDamaged` when the file is not what was saved, and `DirectoryOfAnother` when it is somebody else's. A state
+        that was saved without an owner is this one's from the next `save` on.
+        """
         if self._path.name not in self._disk.list_directory(self._path.parent, label="state.list"):
             return None
         handle = self._disk.open(self._path, writable=False, label="state.open")
@@ -45,7 +65,13 @@ class DurableState:
             content = self._disk.read(handle, 0, _BYTES_MAX, label="state.read")
         finally:
             self._disk.close(handle, label="state.close")
-        return _decode(content, self._path)
+        state = _decode(content, self._path)
+        found = Owner(*(str(state.pop(name, "")) for name in _OWNER_NAMES))
+        if self._owner and found not in (self._owner, Owner("", "")):
+            raise DirectoryOfAnother(
+                f"{self._path.parent}: holds the data of {found}, and cannot be used for {self._owner}"
+            )
+        return state
 
     def save(self, state: Mapping[str, Value]) -> None:
         """Put `state` in place of the one saved before, durably.
@@ -53,7 +79,7 @@ class DurableState:
         `DiskFull`: the one before is in place, and saving may be tried again. `StorageRefused`: either is.
         """
         self._trust.check()
-        content = _encode(state, self._path)
+        content = _encode({**state, **(asdict(self._owner) if self._owner else {})}, self._path)
         with self._trust.at_stake("the state may be the old or the new one", full_is_harmless=True):
             replace_content(self._disk, self._path, content, label="state")
 

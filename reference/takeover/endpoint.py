@@ -34,6 +34,11 @@ class Endpoint:
             raise CallerError(f"endpoint {text!r}: expected HOST:PORT")
         return cls(host.removeprefix("[").removesuffix("]"), int(port))
 
+    def overlaps(self, other: "Endpoint") -> bool:
+        """Whether a listener on the one keeps another off the other: the same, or one is on every address."""
+        everywhere = any(ipaddress.ip_address(end.host).is_unspecified for end in (self, other))
+        return self.port == other.port and (self.host == other.host or everywhere)
+
     @property
     def is_ipv6(self) -> bool:
         return ":" in self.host

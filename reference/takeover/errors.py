@@ -36,6 +36,10 @@ class DirectoryHeld(CallerError):
         self.holder = holder
 
 
+class DirectoryOfAnother(CallerError):
+    """This data directory belongs to another party."""
+
+
 class PeerError(TakeoverError):
     """The other party sent what the protocol does not allow."""
 

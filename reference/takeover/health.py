@@ -20,18 +20,24 @@ Health = tuple[str, ...] | Endpoint
 """A command, or an endpoint to connect to."""
 
 
-async def ailment(health: Health, environment: Mapping[str, str], output: Path, timeout_ms: int) -> str:
+async def ailment(
+    health: Health,
+    environment: Mapping[str, str],
+    output: Path,
+    timeout_ms: int,
+    directory: Path = Path("/"),
+) -> str:
     """Carry out one check; why the application is not well, empty when it is.
 
-    A command gets `environment` on top of the node's own, and what it prints is appended to the file
-    `output`. When the check has not answered after `timeout_ms`, that is the reason, and nothing of the
+    A command gets `environment` on top of the node's own and works in `directory`, and what it prints is appended to
+    the file `output`. When the check has not answered after `timeout_ms`, that is the reason, and nothing of the
     command lives on.
     """
     try:
         async with asyncio.timeout(timeout_ms / 1000):
             if isinstance(health, Endpoint):
                 return await _connect(health)
-            return await _execute(health, environment, output)
+            return await _execute(health, environment, output, directory)
     except TimeoutError:
         return f"{_name(health)}: no answer within {timeout_ms} ms"
 
@@ -51,9 +57,11 @@ async def _connect(endpoint: Endpoint) -> str:
     return ""
 
 
-async def _execute(argv: tuple[str, ...], environment: Mapping[str, str], output: Path) -> str:
+async def _execute(
+    argv: tuple[str, ...], environment: Mapping[str, str], output: Path, directory: Path
+) -> str:
     try:
-        process = await KeptProcess.start(argv, environment, output)
+        process = await KeptProcess.start(argv, environment, output, directory)
     except EnvironmentFault as cause:
         return str(cause)
     try:

@@ -39,8 +39,10 @@ class KeptProcess:
         self._end = asyncio.create_task(self._follow())
 
     @classmethod
-    async def start(cls, argv: Sequence[str], environment: Mapping[str, str], output: Path) -> "KeptProcess":
-        """Start `argv`; on return it is running. Its output and error are appended to the file `output`.
+    async def start(
+        cls, argv: Sequence[str], environment: Mapping[str, str], output: Path, directory: Path = Path("/")
+    ) -> "KeptProcess":
+        """Start `argv` in `directory`; on return it is running. Its output and error are appended to the file `output`.
 
         `environment` is added to the node's own. Raises EnvironmentFault when the program or the file cannot
         be had.
@@ -54,6 +56,7 @@ class KeptProcess:
                     stdout=asyncio.subprocess.PIPE,
                     stderr=log,
                     start_new_session=True,
+                    cwd=directory,
                 )
         except OSError as cause:
             raise EnvironmentFault(f"{argv[0]}, output to {output}: {cause}") from cause

@@ -23,7 +23,6 @@ from typing import Any
 from takeover.config import NodeConfig
 from takeover.core import Settings, begin, counted_ns, step
 from takeover.core import events as ev
-from takeover.data_directory import DataDirectory
 from takeover.errors import ConfigurationError, DiskFull
 from takeover.granted_length import GrantedLength
 from takeover.identity import public_identity
@@ -36,6 +35,7 @@ from takeover.performing import Performer
 from takeover.queues import status_of
 from takeover.service_manager import ServiceManager
 from takeover.serving import Serving
+from takeover.start_checks import check_node, open_data_directory
 from takeover.status import StatusServer, status_of_node
 from takeover.store import Store
 from takeover.tracing import TraceWriter
@@ -67,7 +67,7 @@ class Node:
             raise ConfigurationError(f"{config.file}: {problem}")
         self.config = config
         self.keys = Keys(config.keys, config.pair, config.identity.name.lower())
-        self.store = Store(DataDirectory.open(config.data_directory))
+        self.store = Store(open_data_directory(config))
         found = self.store.found()
         full = self.store.found_in_full()
         header = Header(config.identity.name.lower(), config.pair, config.constants, full)
@@ -319,6 +319,7 @@ async def run_node(config: NodeConfig) -> None:
 
     A SIGHUP has it read its keys anew.
     """
+    check_node(config)
     node = Node(config)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, node.renew_keys)

@@ -69,6 +69,11 @@ class Table:
         self._bad: set[str] = set()
         self._above = problems.file.parent.absolute()
 
+    @property
+    def directory(self) -> Path:
+        """The directory of the file."""
+        return self._above
+
     def key(self, name: str) -> str:
         """The full name of a key, for a message."""
         return self._place + name

@@ -18,8 +18,9 @@ from takeover.config import load_node, load_witness
 from takeover.core.witness import NEW_PAIR, adopted
 from takeover.endpoint import Endpoint
 from takeover.errors import CallerError, TakeoverError
+from takeover.start_checks import open_data_directory
 from takeover.toml_table import read_toml
-from takeover.witness_record import shown, write_record
+from takeover.witness_record import shown, write_first_record
 from takeover.witness_service import run_witness
 from takeover_spec.codec import GREATEST
 from takeover_spec.knowledge import WitnessKnowledge
@@ -67,7 +68,8 @@ def _tell(arguments: argparse.Namespace, know: WitnessKnowledge) -> Exit:
         if "identity" in read_toml(file):
             _tell_etcd(file, know)
         else:
-            write_record(load_witness(file).data_directory, know)
+            with open_data_directory(load_witness(file)) as directory:
+                write_first_record(directory, know)
     except TakeoverError as error:
         print(error, file=sys.stderr)
         return service_command.status_of(error)

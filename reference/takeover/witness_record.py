@@ -46,10 +46,15 @@ def read_record(directory: DataDirectory) -> WitnessKnowledge | None:
 def write_record(path: Path, know: WitnessKnowledge) -> None:
     """Tell the witness with this data directory what it is. Raises `CallerError` where it has a record, or runs."""
     with DataDirectory.open(path) as directory:
-        there = read_record(directory)
-        if there is not None:
-            raise CallerError(f"{path}: this witness has a record, and keeps it: {shown(there)}")
-        directory.state.save(record_of(know))
+        write_first_record(directory, know)
+
+
+def write_first_record(directory: DataDirectory, know: WitnessKnowledge) -> None:
+    """Tell a witness that does not run what it is. Raises `CallerError` where it has a record."""
+    there = read_record(directory)
+    if there is not None:
+        raise CallerError(f"{directory.path}: this witness has a record, and keeps it: {shown(there)}")
+    directory.state.save(record_of(know))
 
 
 def shown(know: WitnessKnowledge) -> str:

@@ -25,11 +25,11 @@ from takeover.core.witness import (
     begin_witness,
     witness_step,
 )
-from takeover.data_directory import DataDirectory
 from takeover.granted_length import GrantedLength
 from takeover.keys import Keys
 from takeover.linux import boottime_ns
 from takeover.service_manager import ServiceManager
+from takeover.start_checks import check_witness, open_data_directory
 from takeover.tracing import TraceWriter
 from takeover.witness_record import read_record, record_of
 from takeover_spec import actions as act
@@ -46,7 +46,7 @@ class WitnessService:
     def __init__(self, config: WitnessConfig) -> None:
         self._config = config
         self._keys = Keys(config.keys, config.pair, "witness")
-        self._directory = DataDirectory.open(config.data_directory)
+        self._directory = open_data_directory(config)
         self._trace: TraceWriter | None = None
         self._core: Witness | None = None
         try:
@@ -175,6 +175,7 @@ class WitnessService:
 
 async def run_witness(config: WitnessConfig) -> None:
     """Run a witness until SIGTERM or SIGINT; a SIGHUP has it read its keys anew. Raises `TakeoverError`."""
+    check_witness(config)
     service = WitnessService(config)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, service.renew_keys)

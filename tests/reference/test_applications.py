@@ -74,6 +74,21 @@ def run(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
             os.kill(pid, KILL_SIGNAL)
 
 
+def test_an_application_works_in_its_directory(setting: Setting) -> None:
+    """As does its health command: relative arguments mean the same for both."""
+    script = 'trap "exit 0" TERM; echo "$PWD up"; touch here; while :; do sleep 0.005; done'
+    config = setting.config("app", script, directory=setting.directory, health=("test", "-e", "here"))
+
+    async def play() -> None:
+        applications = setting.applications(config)
+        await applications.start_all()
+        await applications.stop_all()
+
+    asyncio.run(play())
+    assert [f"{setting.directory} up"] == setting.lines()
+    assert (setting.directory / "here").exists()
+
+
 def test_they_start_in_order_and_stop_in_the_opposite_order(setting: Setting) -> None:
     """ROLE-2, SWITCH-1: each starts when the one before it is ready; on return all are ready, or nothing lives."""
 

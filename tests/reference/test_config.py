@@ -106,9 +106,13 @@ health = "127.0.0.1:8080"
     )
     full, short = load_node(written(tmp_path, text)).applications
     log = tmp_path / "data" / "full.log"
-    assert ApplicationConfig("full", ("server",), log, {"A": "b"}, ("probe", "now"), 11, 12, 13, 14) == full
+    numbers = (11, 12, 13, 14)
+    assert (
+        ApplicationConfig("full", ("server",), log, {"A": "b"}, tmp_path, ("probe", "now"), *numbers) == full
+    )
     log = tmp_path / "data" / "short.log"
-    assert ApplicationConfig("short", ("server",), log, health=Endpoint("127.0.0.1", 8080)) == short
+    health = Endpoint("127.0.0.1", 8080)
+    assert ApplicationConfig("short", ("server",), log, directory=tmp_path, health=health) == short
 
 
 def test_every_problem_of_a_file_is_reported_at_once(tmp_path: Path) -> None:
@@ -337,6 +341,21 @@ def test_what_is_wrong_with_an_etcd_is_named(tmp_path: Path, table: str, problem
     """Before anything is started."""
     (found,) = refusal(tmp_path, NODE.replace(ETCD[0], table))
     assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        NODE.replace("127.0.0.1:80", "127.0.0.1:7400", 1),
+        NODE.replace("127.0.0.1:80", "0.0.0.0:7400", 1),
+        NODE + '[metrics]\nlisten = "127.0.0.1:80"\n',
+    ],
+)
+def test_the_public_address_is_for_clients_alone(tmp_path: Path, text: str) -> None:
+    """It cannot be that of the channel, or of the figures, nor be on every address with the same port."""
+    (problem,) = refusal(tmp_path, text)
+    assert problem.startswith("public_identity.listen: found ")
+    assert problem.endswith("; expected an address or a port of its own")
 
 
 def test_a_witness_is_read_and_refused_likewise(tmp_path: Path) -> None:
