@@ -10,7 +10,8 @@ unless the other side's certificate
 
 What complicates it: keys are replaced while a server runs. `reload` reads all of them anew, or changes nothing at all.
 It is asked for (SIGHUP) and does not watch the files: a set of keys is several files, and only whoever copies them
-knows when the last one is there.
+knows when the last one is there. Every connection is then made anew, so a certificate that was revoked is out at once;
+one that expires while its connection is up is noticed at the next one, and warned about long before.
 
 What a list of revoked certificates needs is a line with a fingerprint. Refused: signed lists (CRLs). They expire, and
 need the authority's key at the very moment when somebody is in a hurry.

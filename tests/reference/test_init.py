@@ -186,6 +186,7 @@ def test_a_unit_is_watched_and_confined(pair: Path, party: str) -> None:
     assert ("notify", "on-failure") == (unit["Type"], unit["Restart"])
     assert int(unit["WatchdogSec"]) > 0
     assert unit["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    assert unit["ExecStartPre"].startswith(f"+/bin/chown -R --reference=/var/lib/{unit['StateDirectory']}/ ")
     assert {"yes"} == {unit[name] for name in ("DynamicUser", "NoNewPrivileges", "ProtectHome", "PrivateTmp")}
     assert "strict" == unit["ProtectSystem"]
     program, home = unit["ExecStart"].split()[0], f"/var/lib/{unit['StateDirectory']}"
