@@ -15,8 +15,10 @@ import pytest
 
 from takeover.carrying_out import carry_out
 from takeover.demo.application import Server, Store
-from takeover.demo.client import Load, _Connection, read_all
+from takeover.demo.client import _Connection, read_all
+from takeover.demo.client_process import Client
 from takeover.demo.link import Link
+from takeover.demo.parties import LocalHost
 from takeover.demo.records import Record, decode, encode
 from takeover.endpoint import Endpoint
 from takeover.errors import EnvironmentFault
@@ -198,22 +200,21 @@ def test_the_client_keeps_account_of_every_write(tmp_path: Path) -> None:
     """What it calls acknowledged is there, and nothing that it did not write."""
     with node(tmp_path) as files, serving(files) as address:
 
-        async def play() -> tuple[Load, dict[str, str]]:
-            load = Load(address, writers=4, writes_per_second=4_000)
-            running = asyncio.create_task(load.run())
+        async def play() -> tuple[Client, dict[str, str]]:
+            client = Client(LocalHost(), tmp_path, address, writers=4, writes_per_second=4_000)
+            await client.start()
             async with asyncio.timeout(DEADLINE_S):
-                while len(load.writes) < 40:
+                while len(client.writes) < 40:
                     await asyncio.sleep(0.001)
-                load.stop()
-                await running
-            return load, await read_all(address)
+            await client.stop()
+            return client, await client.read_all()
 
-        load, found = asyncio.run(play())
-        assert {"ACKNOWLEDGED"} == {write.end.name for write in load.writes}
-        assert {write.key: write.value for write in load.writes} == found
-        first = load.first_acknowledged(load.writes[10].ended_ns)
+        client, found = asyncio.run(play())
+        assert {"ACKNOWLEDGED"} == {write.end.name for write in client.writes}
+        assert {write.key: write.value for write in client.writes} == found
+        first = client.first_acknowledged(client.writes[10].ended_ns)
         assert first is not None
-        assert first.sent_ns > load.writes[10].ended_ns
+        assert first.sent_ns > client.writes[10].ended_ns
 
 
 def test_nobody_to_read_from_is_an_error() -> None:

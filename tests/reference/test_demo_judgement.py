@@ -13,8 +13,8 @@ from takeover.demo.client import End, WriteRecord
 from takeover.demo.command import Performance, conclude, summary
 from takeover.demo.evidence import check_traces, differing_files, read_loss
 from takeover.demo.judgement import Facts, Loss, enabled_ns, failover_ns, judge, missing, verdict_of
+from takeover.demo.parties import Party
 from takeover.demo.records import Record, decode, encode
-from takeover.demo.scene import Party
 from takeover.errors import EnvironmentFault
 from takeover.observer import Observation
 from takeover_spec.trace import Verdict

@@ -28,7 +28,8 @@ from takeover.control_client import NotRunning, ask
 from takeover.core import events as ev
 from takeover.core.state import counted_ns
 from takeover.demo.link import Link
-from takeover.demo.scene import Party, Scene
+from takeover.demo.parties import Party
+from takeover.demo.scene import Scene
 from takeover.endpoint import Endpoint
 from takeover.etcd_client import EtcdClient, EtcdFailure
 from takeover.etcd_observer import EtcdObserver

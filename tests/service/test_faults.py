@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from takeover.control_client import NotRunning, ask
-from takeover.demo.scene import Party, Scene
+from takeover.demo.parties import Party
+from takeover.demo.scene import Scene
 from takeover.endpoint import Endpoint
 from takeover.key_making import make_keys
 from takeover.linux import boottime_ns

@@ -11,6 +11,7 @@ a promise. A writer never repeats a write: a second try that succeeds would hide
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -18,7 +19,12 @@ from takeover.endpoint import Endpoint
 from takeover.errors import EnvironmentFault
 from takeover.linux import boottime_ns
 
-CONNECT_TIMEOUT_S = 1.0
+CONNECT_TIMEOUT_S = 0.2
+"""How long a connection may take, in seconds. A SYN that is lost is repeated by the kernel only after a second."""
+
+QUESTION_TIMEOUT_S = 1.0
+"""How long the application may take to show that it is there, in seconds."""
+
 ANSWER_TIMEOUT_S = 10.0
 """How long a writer waits for the answer to a write before it gives up the connection, in seconds."""
 
@@ -59,8 +65,9 @@ class Load:
     writers: int
     writes_per_second: int
     """All writers together, at the most."""
-    writes: list[WriteRecord] = field(default_factory=list)
-    """Every write so far, in the order of their ends."""
+    answer_timeout_s: float = ANSWER_TIMEOUT_S
+    on_end: Callable[[WriteRecord], None] = lambda write: None
+    """Told of every write when it has ended."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -73,14 +80,6 @@ class Load:
         """Begin no more writes."""
         self._stopping.set()
 
-    def first_acknowledged(self, sent_after_ns: int) -> WriteRecord | None:
-        """The first write to be acknowledged of those that were sent after this time; None if none was yet."""
-        return min(
-            (w for w in self.writes if w.sent_ns > sent_after_ns and w.end is End.ACKNOWLEDGED),
-            key=lambda w: w.ended_ns,
-            default=None,
-        )
-
     async def _write_for_ever(self, writer_number: int) -> None:
         connection: _Connection | None = None
         count = 0
@@ -92,8 +91,10 @@ class Load:
                         await self._stopped_within(_RECONNECT_S)
                         continue
                 count += 1
-                write = await _write(connection, f"{writer_number}-{count}", str(count))
-                self.writes.append(write)
+                write = await _write(
+                    connection, f"{writer_number}-{count}", str(count), self.answer_timeout_s
+                )
+                self.on_end(write)
                 if write.end is End.UNKNOWN:
                     connection.close()
                     connection = None
@@ -121,7 +122,7 @@ async def read_all(address: Endpoint) -> dict[str, str]:
                 return await _read_all(connection)
             finally:
                 connection.close()
-    except (TimeoutError, ConnectionError) as error:
+    except OSError as error:
         raise EnvironmentFault(f"{address}: the values could not be read: {error!r}") from error
 
 
@@ -135,12 +136,12 @@ async def _read_all(connection: _Connection) -> dict[str, str]:
     return found
 
 
-async def _write(connection: _Connection, key: str, value: str) -> WriteRecord:
+async def _write(connection: _Connection, key: str, value: str, timeout_s: float) -> WriteRecord:
     sent_ns = boottime_ns()
     try:
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             answer = await connection.ask(f"PUT {key} {value}")
-    except (TimeoutError, ConnectionError):
+    except OSError:  # broken, timed out, unreachable
         return WriteRecord(key, value, sent_ns, boottime_ns(), End.UNKNOWN)
     end = End.ACKNOWLEDGED if answer == "OK" else End.REFUSED
     return WriteRecord(key, value, sent_ns, boottime_ns(), end)
@@ -160,9 +161,10 @@ class _Connection:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 streams = await asyncio.open_connection(address.host, address.port, limit=_ANSWER_BYTES_MAX)
-                connection = cls(*streams)
+            connection = cls(*streams)
+            async with asyncio.timeout(QUESTION_TIMEOUT_S):
                 await connection.ask(_QUESTION)
-                return connection
+            return connection
         except OSError:  # a time-out is one of them
             if connection is not None:
                 connection.close()

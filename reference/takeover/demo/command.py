@@ -1,7 +1,9 @@
 """`takeover demo`: a real pair, a witness, a real application and a real client on this machine, and a failover.
 
-Everything is real: processes, files, sockets, a SIGKILL. What stands in for a network is the loopback interface, with a
-link between the servers that takes its time (`link`); the public identity is a listener on a loopback address.
+Everything is real: processes, files, sockets, a SIGKILL. Where the machine allows it, it plays in the lab: four
+machines in namespaces, two networks and a real address (`takeover.lab.scene`). Elsewhere, and in asynchronous mode,
+for which the servers have to be far apart, it plays on the loopback interface, with a link between the servers that
+takes its time. It says which.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import json
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,9 +35,11 @@ from takeover.demo.judgement import (
     verdict_of,
 )
 from takeover.demo.play import Play
-from takeover.demo.scene import GRANT_MS, Scene
+from takeover.demo.scene import Scene
+from takeover.demo.stage import Stage
 from takeover.demo.timeline import Timeline
 from takeover.errors import TakeoverError
+from takeover.lab.entrance import go_inside, inside, refusal
 from takeover.observer import Observation
 
 _STATUS = {"holds": Exit.HOLDS, "violated": Exit.VIOLATED, "incomplete": Exit.UNDECIDED}
@@ -52,6 +57,8 @@ class Performance:
     """What the observer saw, if there was one."""
     traces: Sequence[Judged] = ()
     """The verdict on every trace there is."""
+    grant_ms: int = 0
+    """How long the longer grant lasts, in ms."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +71,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=fresh_directory,
         metavar="DIR",
         help="keep data, traces and logs in DIR, which must be empty or absent",
+    )
+    parser.add_argument(
+        "--where",
+        choices=("lab", "loopback"),
+        default="loopback",
+        help="in four machines, or in one (default: loopback)",
     )
     parser.add_argument("--mode", choices=("synchronous", "asynchronous"), default="synchronous")
     parser.add_argument(
@@ -84,17 +97,29 @@ def _seconds(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Run the command."""
+    where, why = arguments.where, "asked for"
+    if where is None:
+        where, why = _choose(arguments.mode)
+    if where == "lab" and not inside():
+        refused = refusal() if why == "asked for" else ""
+        if refused:
+            print(f"takeover demo: no lab on this machine: {refused}", file=sys.stderr)
+            return Exit.USAGE
+        go_inside()
     if arguments.keep is None:
         directory = Path(tempfile.mkdtemp(prefix="takeover-demo-"))
     else:
         directory = arguments.keep
         directory.mkdir(parents=True, exist_ok=True)
+    tell(f"in the {where}" if where == "lab" else f"on the loopback interface: {why}")
     try:
-        performance = asyncio.run(_perform(directory, arguments.mode == "synchronous", arguments.seconds))
+        performance = asyncio.run(
+            _perform(directory, where, arguments.mode == "synchronous", arguments.seconds)
+        )
     except (KeyboardInterrupt, asyncio.CancelledError):
         performance = Performance(None, "interrupted")
     findings, report = conclude(performance)
-    report["mode"] = arguments.mode
+    report["mode"], report["where"] = arguments.mode, where
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n")
     for line in summary(report, findings):
@@ -106,12 +131,30 @@ def run(arguments: argparse.Namespace) -> Exit:
     return _STATUS[report["verdict"]]
 
 
+def _choose(mode: str) -> tuple[str, str]:
+    """Where to play, and why there."""
+    if inside():
+        return "lab", ""
+    if mode == "asynchronous":
+        return "loopback", "in asynchronous mode the servers are far apart"
+    refused = refusal()
+    return ("loopback", f"no lab on this machine: {refused}") if refused else ("lab", "")
+
+
+def _scene(directory: Path, where: str, synchronous: bool) -> Stage:
+    if where == "loopback":
+        return Scene(directory, synchronous)
+    from takeover.lab.scene import LabScene  # needs an extra, which a loopback demo does without
+
+    return LabScene(directory, synchronous)
+
+
 def tell(line: str) -> None:
     """Print a line, at once."""
     print(line, flush=True)
 
 
-async def _perform(directory: Path, synchronous: bool, seconds: float) -> Performance:
+async def _perform(directory: Path, where: str, synchronous: bool, seconds: float) -> Performance:
     """The play from its beginning to its end; whatever happens, nothing of it runs on return."""
     this = asyncio.current_task()
     assert this is not None
@@ -121,8 +164,8 @@ async def _perform(directory: Path, synchronous: bool, seconds: float) -> Perfor
     facts: Callable[[], Facts] | None = None
     problem = ""
     try:
-        scene = Scene(directory, synchronous)
-        tell(f"a pair over a link of {scene.link_ms} ms each way; leases and promises last {GRANT_MS} ms")
+        scene = _scene(directory, where, synchronous)
+        tell(f"{scene.description}; leases and promises last {scene.timing.grant_ms} ms")
         play = Play(scene, Timeline(tell), seconds, synchronous)
     except TakeoverError as error:
         return Performance(None, str(error))
@@ -135,10 +178,10 @@ async def _perform(directory: Path, synchronous: bool, seconds: float) -> Perfor
     try:
         if facts is not None:
             learned = facts()
-            return Performance(learned, "", learned.observation, learned.traces)
+            return Performance(learned, "", learned.observation, learned.traces, scene.timing.grant_ms)
     except TakeoverError as error:
         problem = str(error)
-    return Performance(None, problem, play.observation, play.traces())
+    return Performance(None, problem, scene.observation, play.traces(), scene.timing.grant_ms)
 
 
 def conclude(performance: Performance) -> tuple[Sequence[Finding], dict[str, Any]]:
@@ -164,7 +207,7 @@ def conclude(performance: Performance) -> tuple[Sequence[Finding], dict[str, Any
     else:
         findings = [Finding("incomplete", "demo", performance.problem)]
         if seen:
-            findings += judge_holders(seen, GRANT_MS * 1_000_000)
+            findings += judge_holders(seen, performance.grant_ms * 1_000_000)
         findings += judge_traces(performance.traces, breaks)
     report["verdict"] = verdict_of(findings)
     report["trace"] = as_plain(performance.traces, breaks)

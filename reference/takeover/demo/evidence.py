@@ -9,8 +9,8 @@ from typing import Any
 
 from takeover.check_trace_command import Judged
 from takeover.demo.judgement import Loss
+from takeover.demo.parties import Party
 from takeover.demo.records import Record, decode
-from takeover.demo.scene import Party
 from takeover.errors import EnvironmentFault, StorageDamaged
 from takeover.loss_statements import read_statement
 from takeover_spec.trace import check

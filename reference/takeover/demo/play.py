@@ -13,28 +13,24 @@ from typing import Any
 
 from takeover.check_trace_command import Judged, breaks_between_runs
 from takeover.control_client import NotRunning, ask
-from takeover.demo.client import Load, read_all
+from takeover.demo.configurations import SERVERS
 from takeover.demo.evidence import check_traces, data_root, differing_files, read_loss
 from takeover.demo.judgement import Facts
-from takeover.demo.scene import GRANT_MS, Party, Scene
+from takeover.demo.parties import Party
+from takeover.demo.stage import Stage
 from takeover.demo.timeline import Timeline
 from takeover.errors import EnvironmentFault
 from takeover.linux import boottime_ns
-from takeover.observer import Observation, Observer
 
 START_TIMEOUT_S = 30.0
 FAILOVER_TIMEOUT_S = 20.0
 RETURN_TIMEOUT_S = 30.0
 CATCH_UP_TIMEOUT_S = 20.0
 
-WRITERS = 8
-WRITES_PER_SECOND = 400
-
 WRITES_MIN = 100
 """How many writes there are before the active server is killed, on however busy a machine."""
 
 _LOOK_S = 0.02
-_SERVERS = ("primary", "secondary")
 
 Statuses = dict[str, dict[str, Any]]
 
@@ -46,22 +42,18 @@ class Incomplete(EnvironmentFault):
 class Play:
     """One performance. `run` it, and `end` it whatever happened."""
 
-    def __init__(self, scene: Scene, timeline: Timeline, seconds: float, synchronous: bool) -> None:
+    def __init__(self, scene: Stage, timeline: Timeline, seconds: float, synchronous: bool) -> None:
         """`seconds` is how long the load runs without anything else happening, all together."""
         self._scene = scene
         self._timeline = timeline
         self._seconds = seconds
         self._synchronous = synchronous
-        self._observer = Observer(scene.addresses.public.host, scene.addresses.public.port)
-        self._load = Load(scene.addresses.public, WRITERS, WRITES_PER_SECOND)
-        self._loading: asyncio.Task[None] | None = None
+        self._client = scene.client
         self._killed_trace: Path | None = None
-        self.observation: Observation | None = None
-        """What the observer saw; None before `end`."""
 
     async def run(self) -> Callable[[], Facts]:
         """Perform. Call what is returned after `end`, for what was learned. Raises Incomplete and EnvironmentFault."""
-        self._observer.start()
+        await self._scene.open()
         for party in self._scene.parties.values():
             self._timeline.follow(party.name, party.traces)
         await self._start()
@@ -78,16 +70,16 @@ class Play:
         await self._stop(passive=active, active=passive)
 
         def facts() -> Facts:
-            assert self.observation is not None
+            assert self._scene.observation is not None
             traces = self.traces()
             return Facts(
                 synchronous=self._synchronous,
-                lease_ns=GRANT_MS * 1_000_000,
+                lease_ns=self._scene.timing.grant_ms * 1_000_000,
                 killed_ns=killed_ns,
-                writes=self._load.writes,
+                writes=self._client.writes,
                 found=found,
                 loss=read_loss(active, 1),
-                observation=self.observation,
+                observation=self._scene.observation,
                 traces=traces,
                 breaks=breaks_between_runs(traces),
                 differing=differing_files(data_root(active), data_root(passive)),
@@ -97,12 +89,7 @@ class Play:
 
     async def end(self) -> None:
         """End everything that was started here."""
-        self._load.stop()
-        if self._loading is not None:
-            self._loading.cancel()
-            await asyncio.wait({self._loading})
-        await self._scene.clean_up()
-        self.observation = self._observer.stop()
+        await self._scene.close()
         self._timeline.look(everything=True)
 
     def traces(self) -> list[Judged]:
@@ -112,7 +99,6 @@ class Play:
     # --- the steps ------------------------------------------------------------------------------
 
     async def _start(self) -> None:
-        await self._scene.link.mend()
         for party in self._scene.parties.values():
             await party.start()
             self._note(f"starts the {party.name}, process {party.pid}")
@@ -123,23 +109,24 @@ class Play:
         name = _active(statuses)
         assert name is not None
         self._note(f"{name} is active, and its peer may take over")
-        other = _SERVERS[1 - _SERVERS.index(name)]
+        other = SERVERS[1 - SERVERS.index(name)]
         return self._scene.parties[name], self._scene.parties[other]
 
     async def _begin_load(self) -> None:
-        self._loading = asyncio.create_task(self._load.run())
-        self._note(f"begins to write with {WRITERS} writers", "client")
+        await self._client.start()
+        self._note("begins to write", "client")
+        await self._until("the client's first write", START_TIMEOUT_S, lambda _: bool(self._client.writes))
 
     def _has_written(self) -> bool:
-        return len(self._load.writes) >= WRITES_MIN
+        return len(self._client.writes) >= WRITES_MIN
 
     async def _kill(self, active: Party) -> int:
         """Kill the active server in the middle of the load; when that was."""
         self._killed_trace = max(active.traces.glob("*.ndjson"))
         pid, killed_ns = active.pid, boottime_ns()
         await active.kill()
-        await self._scene.link.cut()
-        acknowledged = len(self._load.writes)
+        await self._scene.cut_off()
+        acknowledged = len(self._client.writes)
         self._note(
             f"kills the {active.name}, process {pid}, and cuts its link; {acknowledged} writes so far",
             t=killed_ns,
@@ -151,26 +138,24 @@ class Play:
         await self._until(
             "a write to be acknowledged after the kill",
             FAILOVER_TIMEOUT_S,
-            lambda _: self._load.first_acknowledged(gone_ns) is not None,
+            lambda _: self._client.first_acknowledged(gone_ns) is not None,
         )
-        first = self._load.first_acknowledged(gone_ns)
+        first = self._client.first_acknowledged(gone_ns)
         assert first is not None
         after_ms = (first.ended_ns - killed_ns) // 1_000_000
         self._note(f"has a write acknowledged again, {after_ms} ms after the kill", "client", first.ended_ns)
 
     async def _bring_back(self, killed: Party) -> None:
-        await self._scene.link.mend()
+        await self._scene.reconnect()
         await killed.start()
         self._note(f"starts the {killed.name} again, process {killed.pid}, and mends the link")
         await self._in_sync("the killed server to be resynchronised", RETURN_TIMEOUT_S)
 
     async def _end_load(self) -> dict[str, str]:
         """Stop the load, and read everything back."""
-        assert self._loading is not None
-        self._load.stop()
-        await self._loading
-        self._note(f"stops after {len(self._load.writes)} writes", "client")
-        found = await read_all(self._scene.addresses.public)
+        await self._client.stop()
+        self._note(f"stops after {len(self._client.writes)} writes", "client")
+        found = await self._client.read_all()
         self._note(f"reads {len(found)} values back through the public identity", "client")
         await self._until("the passive server to have applied everything", CATCH_UP_TIMEOUT_S, _caught_up)
         return found
@@ -212,13 +197,13 @@ class Play:
         for party in self._scene.parties.values():
             if party.ended:
                 raise Incomplete(party.ended)
-        if self._loading is not None and self._loading.done() and not self._loading.cancelled():
-            self._loading.result()  # a defect in the client
+        if self._client.failed:
+            raise Incomplete(self._client.failed)
 
     async def _statuses(self) -> Statuses:
         """What each server that answers says of itself."""
         statuses: Statuses = {}
-        for name in _SERVERS:
+        for name in SERVERS:
             try:
                 directory = self._scene.parties[name].data_directory
                 statuses[name] = await asyncio.to_thread(ask, directory, "status")
@@ -229,9 +214,9 @@ class Play:
 
 def _active(statuses: Statuses) -> str | None:
     """The server that is active with a peer that may take over from it; None when there is none."""
-    if set(statuses) != set(_SERVERS):
+    if set(statuses) != set(SERVERS):
         return None
-    for name, other in (_SERVERS, _SERVERS[::-1]):
+    for name, other in (SERVERS, SERVERS[::-1]):
         mine, peers = statuses[name], statuses[other]
         follows = (
             peers["role"] == "passive" and not peers["resynchronise"] and peers["epoch"] == mine["epoch"]
@@ -245,5 +230,5 @@ def _caught_up(statuses: Statuses) -> bool:
     name = _active(statuses)
     if name is None:
         return False
-    other = _SERVERS[1 - _SERVERS.index(name)]
+    other = SERVERS[1 - SERVERS.index(name)]
     return bool(statuses[other]["applied"] == statuses[name]["logged"] == statuses[name]["acknowledged"])

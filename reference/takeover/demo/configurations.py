@@ -1,0 +1,93 @@
+"""The configuration files of a demonstration's parties, wherever they run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from takeover.core.witness import NEW_PAIR
+from takeover.demo.parties import Party
+from takeover.endpoint import Endpoint
+from takeover.key_making import make_keys
+from takeover.witness_record import write_record
+
+PAIR = "demo"
+"""The name of the pair."""
+
+PARTIES = ("witness", "primary", "secondary")
+SERVERS = ("primary", "secondary")
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things last, in ms; `default_node.toml` says what each is."""
+
+    lease_ms: int = 1_000
+    promise_ms: int = 1_000
+    beat_ms: int = 200
+    patience_ms: int = 2_000
+    expiry_slack_ms: int = 100
+    drift_ppm: int = 1_000
+
+    @property
+    def grant_ms(self) -> int:
+        """The longer of the two grants."""
+        return max(self.lease_ms, self.promise_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Who is where."""
+
+    witness: Endpoint
+    channel: Endpoint
+    """Where the primary listens for the secondary."""
+    dialled: Endpoint
+    """Where the secondary believes that the primary listens."""
+    applications: Mapping[str, Endpoint]
+    """Where the application of each server listens."""
+    public_identity: Mapping[str, str]
+    """The lines of `[public_identity]`, for each server."""
+
+
+def write_configurations(
+    directory: Path, parties: Mapping[str, Party], timing: Timing, places: Places, *, synchronous: bool
+) -> None:
+    """Write the file of each party, make keys in `directory`, and tell the witness that the pair is new."""
+    make_keys(directory / "keys", PAIR)
+    mode = "synchronous" if synchronous else "asynchronous"
+    for party in parties.values():
+        party.config.write_text(_file(party, mode, timing, places))
+    write_record(parties["witness"].data_directory, NEW_PAIR)
+
+
+def _file(party: Party, mode: str, timing: Timing, places: Places) -> str:
+    """The file of a party."""
+    grants = (
+        f"[grants]\nlease_ms = {timing.lease_ms}\npromise_ms = {timing.promise_ms}\n"
+        f"drift_ppm = {timing.drift_ppm}\nexpiry_slack_ms = {timing.expiry_slack_ms}\n"
+    )
+    directory, keys = (json.dumps(str(path.absolute())) for path in (party.data_directory, party.keys))
+    common = f'pair = "{PAIR}"\nmode = "{mode}"\ndata_directory = {directory}\nkeys = {keys}\n'
+    if party.name == "witness":
+        return f'{common}listen = "{places.witness}"\n{grants}'
+    application = places.applications[party.name]
+    argv = [sys.executable, "-P", "-m", "takeover.demo.application", "--listen", str(application)]
+    channel = f'listen = "{places.channel}"' if party.name == "primary" else f'peer = "{places.dialled}"'
+    return (
+        f'{common}identity = "{party.name}"\n'
+        f"{grants}beat_ms = {timing.beat_ms}\npatience_ms = {timing.patience_ms}\n"
+        f"[channel]\n{channel}\n"
+        f'[witness]\naddress = "{places.witness}"\n'
+        f"[public_identity]\n{places.public_identity[party.name]}"
+        f'[[application]]\nname = "demo"\ncommand = {json.dumps(argv)}\nhealth = "{_reached(application)}"\n'
+        "stop_timeout_ms = 2000\n"
+    )
+
+
+def _reached(listen: Endpoint) -> Endpoint:
+    """Where something that listens there is reached from its own machine."""
+    return Endpoint("127.0.0.1", listen.port) if listen.host == "0.0.0.0" else listen
