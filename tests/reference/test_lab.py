@@ -28,6 +28,9 @@ from takeover.linux import boottime_ns
 from takeover.observer import Observation
 
 DEADLINE_S = 60
+SHORT_S = 0.5
+"""How long is waited for what is not expected to come."""
+
 NAMES = ("primary", "secondary", "client")
 ASKED = Asked(
     IPv4Address("10.77.0.10"),
@@ -82,13 +85,13 @@ async def python(machine: Machine, directory: Path, *lines: str) -> Program:
     return await machine.start(name, [sys.executable, "-c", "\n".join(lines)], directory / f"{name}.log")
 
 
-async def reaches(machine: Machine, directory: Path, host: str) -> bool:
+async def reaches(machine: Machine, directory: Path, host: str, timeout_s: float = 10.0) -> bool:
     """Whether a SYN to the host is answered, if only with RST: nobody listens there."""
     program = await python(
         machine,
         directory,
         "import socket, sys",
-        f"try: socket.create_connection(('{host}', 9), timeout=0.5)",
+        f"try: socket.create_connection(('{host}', 9), timeout={timeout_s})",
         "except ConnectionRefusedError: sys.exit(7)",
         "except OSError: sys.exit(8)",
     )
@@ -110,8 +113,8 @@ async def play_cuts(directory: Path) -> None:
         for network, subnet in ((Network.PUBLIC, "10.77.0"), (Network.CHANNEL, "10.78.0")):
             for direction in Direction:
                 await wire.cut("primary", network, direction)
-                assert not await reaches(built["client"], directory, f"{subnet}.1")
-                assert not await reaches(built["primary"], directory, f"{subnet}.2")
+                assert not await reaches(built["client"], directory, f"{subnet}.1", SHORT_S)
+                assert not await reaches(built["primary"], directory, f"{subnet}.2", SHORT_S)
                 assert await reaches(built["client"], directory, f"{subnet}.2")
                 other = "10.78.0" if subnet == "10.77.0" else "10.77.0"
                 assert await reaches(built["client"], directory, f"{other}.1")
@@ -157,11 +160,11 @@ async def play_power(directory: Path) -> None:
             "subprocess.Popen(['sleep', '1001'])",
             "time.sleep(1000)",
         )
-        await until(lambda: len(machine.processes()) == 3)
+        await until(lambda: ["sleep"] * 2 == [p.argv[0] for p in machine.processes() if p.pid != program.pid])
         pids = [process.pid for process in machine.processes()]
         assert program.pid in pids
         machine.stop_all()
-        assert {"T"} == {process.state for process in machine.processes()}
+        await until(lambda: {"T"} == {process.state for process in machine.processes()})
         machine.continue_all()
         await until(lambda: "T" not in {process.state for process in machine.processes()})
         machine.stop_all()  # a stopped one dies as well
@@ -169,11 +172,13 @@ async def play_power(directory: Path) -> None:
         assert -signal.SIGKILL == program.returncode
         for pid in pids:
             assert not os.path.exists(f"/proc/{pid}")
-        assert not await reaches(built["client"], directory, "10.78.0.1")
+        assert not await reaches(built["client"], directory, "10.78.0.1", SHORT_S)
         await machine.power_on()
         assert [] == machine.processes()
         assert await reaches(built["client"], directory, "10.78.0.1")
-        assert not await reaches(built["client"], directory, "10.77.0.1")  # the switch is still as it was
+        assert not await reaches(
+            built["client"], directory, "10.77.0.1", SHORT_S
+        )  # the switch is still as it was
         await wire.mend("primary", Network.PUBLIC, Direction.IN)
         assert await reaches(built["client"], directory, "10.77.0.1")
 

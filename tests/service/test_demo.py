@@ -79,6 +79,7 @@ def test_a_failover_loses_what_it_states_and_nothing_else(tmp_path: Path, mode: 
     report = verdict(tmp_path)
     assert (Exit.HOLDS, "holds", []) == (status, report["verdict"], report["findings"]), output
     assert mode == report["mode"]
+    assert {"synchronous": "lab", "asynchronous": "loopback"}[mode] == report["where"]
     assert report["acknowledged"] > 50
     assert report["kept"] + report["lost"] == report["acknowledged"]
     assert mode == "asynchronous" or report["lost"] == 0

@@ -24,8 +24,9 @@ from takeover.channel import dial
 from takeover.cli import Exit, main
 from takeover.config import ListenerConfig, load_node
 from takeover.control_client import NotRunning, ask
-from takeover.demo.client import End, Load, read_all
-from takeover.demo.scene import Party
+from takeover.demo.client import End
+from takeover.demo.client_process import Client
+from takeover.demo.parties import LocalHost, Party
 from takeover.endpoint import Endpoint
 from takeover.errors import PeerError
 from takeover.keys import Keys
@@ -119,18 +120,17 @@ async def until(what: str, holds: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def written_to(directory: Path) -> AsyncIterator[Load]:
+async def written_to(directory: Path) -> AsyncIterator[Client]:
     """Clients that write through the public identity; in the end every acknowledged write is there."""
     config = load_node(directory / "primary" / "node.toml").public_identity
     assert isinstance(config, ListenerConfig)
     public = config.listen
-    load = Load(public, 4, 100)
-    task = asyncio.create_task(load.run())
+    load = Client(LocalHost(), directory, public, writers=4, writes_per_second=100)
+    await load.start()
     await until("the first write", lambda: load.first_acknowledged(0))
     yield load
-    load.stop()
-    await task
-    found = await read_all(public)
+    await load.stop()
+    found = await load.read_all()
     acknowledged = [write for write in load.writes if write.end is End.ACKNOWLEDGED]
     assert [] == [write for write in acknowledged if found.get(write.key) != write.value]
 

@@ -75,8 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--where",
         choices=("lab", "loopback"),
-        default="loopback",
-        help="in four machines, or in one (default: loopback)",
+        help="in four machines, or in one (default: the lab, where there can be one; loopback if asynchronous)",
     )
     parser.add_argument("--mode", choices=("synchronous", "asynchronous"), default="synchronous")
     parser.add_argument(

@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from takeover.check_trace_command import Judged, breaks_between_runs
-from takeover.control_client import NotRunning, ask
-from takeover.demo.configurations import SERVERS
 from takeover.demo.evidence import check_traces, data_root, differing_files, read_loss
 from takeover.demo.judgement import Facts
 from takeover.demo.parties import Party
 from takeover.demo.stage import Stage
+from takeover.demo.statuses import Statuses, caught_up, in_sync, other_server, statuses_of
 from takeover.demo.timeline import Timeline
 from takeover.errors import EnvironmentFault
 from takeover.linux import boottime_ns
@@ -31,8 +29,6 @@ WRITES_MIN = 100
 """How many writes there are before the active server is killed, on however busy a machine."""
 
 _LOOK_S = 0.02
-
-Statuses = dict[str, dict[str, Any]]
 
 
 class Incomplete(EnvironmentFault):
@@ -105,17 +101,16 @@ class Play:
 
     async def _in_sync(self, what: str, timeout_s: float) -> tuple[Party, Party]:
         """Wait until one server is active and the other may take over from it; (active, passive)."""
-        statuses = await self._until(what, timeout_s, lambda s: _active(s) is not None)
-        name = _active(statuses)
+        statuses = await self._until(what, timeout_s, lambda s: in_sync(s) is not None)
+        name = in_sync(statuses)
         assert name is not None
         self._note(f"{name} is active, and its peer may take over")
-        other = SERVERS[1 - SERVERS.index(name)]
+        other = other_server(name)
         return self._scene.parties[name], self._scene.parties[other]
 
     async def _begin_load(self) -> None:
         await self._client.start()
         self._note("begins to write", "client")
-        await self._until("the client's first write", START_TIMEOUT_S, lambda _: bool(self._client.writes))
 
     def _has_written(self) -> bool:
         return len(self._client.writes) >= WRITES_MIN
@@ -157,7 +152,7 @@ class Play:
         self._note(f"stops after {len(self._client.writes)} writes", "client")
         found = await self._client.read_all()
         self._note(f"reads {len(found)} values back through the public identity", "client")
-        await self._until("the passive server to have applied everything", CATCH_UP_TIMEOUT_S, _caught_up)
+        await self._until("the passive server to have applied everything", CATCH_UP_TIMEOUT_S, caught_up)
         return found
 
     async def _stop(self, *, passive: Party, active: Party) -> None:
@@ -183,7 +178,7 @@ class Play:
         """Wait for a condition on the status of the servers that run; that status."""
         until_ns = boottime_ns() + int(timeout_s * 1e9)
         while True:
-            statuses = await self._statuses()
+            statuses = await statuses_of(self._scene.parties)
             if condition(statuses):
                 return statuses
             if boottime_ns() > until_ns:
@@ -199,36 +194,3 @@ class Play:
                 raise Incomplete(party.ended)
         if self._client.failed:
             raise Incomplete(self._client.failed)
-
-    async def _statuses(self) -> Statuses:
-        """What each server that answers says of itself."""
-        statuses: Statuses = {}
-        for name in SERVERS:
-            try:
-                directory = self._scene.parties[name].data_directory
-                statuses[name] = await asyncio.to_thread(ask, directory, "status")
-            except NotRunning:
-                continue  # it is starting, or killed
-        return statuses
-
-
-def _active(statuses: Statuses) -> str | None:
-    """The server that is active with a peer that may take over from it; None when there is none."""
-    if set(statuses) != set(SERVERS):
-        return None
-    for name, other in (SERVERS, SERVERS[::-1]):
-        mine, peers = statuses[name], statuses[other]
-        follows = (
-            peers["role"] == "passive" and not peers["resynchronise"] and peers["epoch"] == mine["epoch"]
-        )
-        if mine["role"] == "active" and mine["serving"] and mine["eligible_declared"] and follows:
-            return name
-    return None
-
-
-def _caught_up(statuses: Statuses) -> bool:
-    name = _active(statuses)
-    if name is None:
-        return False
-    other = SERVERS[1 - SERVERS.index(name)]
-    return bool(statuses[other]["applied"] == statuses[name]["logged"] == statuses[name]["acknowledged"])

@@ -7,8 +7,9 @@ a number of its own, and can stop, continue and kill each, whatever the machine 
 What complicates it:
 - A power cut must silence the machine at once. Killing the first process kills everything; but the kernel answers
   for the machine's addresses until it has taken the network apart. So the cables are pulled first.
-- "All of a machine" is a moving target: processes start others while they are being stopped. They are stopped until a
-  look finds none that is not.
+- "All of a machine" is a moving target: processes start others while they are being stopped. So it is gone round
+  until a look finds none that was not told. One that waits for a child to become a program stops when it need not
+  wait any more.
 - The disk of a machine is a directory here, and the kernel writes its pages whatever happens to the machine. **What
   was written and not synced before a power cut is not lost in this lab.** That loss is tried in the virtual world
   of `takeover_models`, not here.
@@ -187,8 +188,10 @@ class Machine:
 
     def stop_all(self) -> None:
         """Stop every process of it, as a machine stops whose processor is taken away. Its kernel goes on."""
-        while running := [process for process in self.processes() if process.state not in "TtZ"]:
-            self.signal(signal.SIGSTOP, running)
+        told: set[int] = set()
+        while untold := [process for process in self.processes() if process.pid not in told]:
+            self.signal(signal.SIGSTOP, untold)
+            told.update(process.pid for process in untold)
 
     def continue_all(self) -> None:
         """Let every process of it go on."""
