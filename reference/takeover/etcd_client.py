@@ -106,9 +106,12 @@ class EtcdClient:
         except (LookupError, TypeError, ValueError) as error:
             raise EtcdFailure(f"etcd answered a transaction with {_brief(answer)}") from error
 
-    async def changes(self, after: int) -> AsyncIterator[Entry]:
-        """Every value since revision `after`, and then each as it comes; without end. Raises `EtcdFailure`."""
-        body = {"create_request": {"key": self._key, "start_revision": str(after + 1)}}
+    async def changes(self, after: int | None = None) -> AsyncIterator[Entry]:
+        """Each value as it comes, and first those since revision `after`; without end. Raises `EtcdFailure`."""
+        create = {"key": self._key}
+        if after is not None:
+            create["start_revision"] = str(after + 1)
+        body = {"create_request": create}
         url = self._config.endpoints[self._member]
         no_end = httpx.Timeout(self._http.timeout.connect, read=None)
         try:

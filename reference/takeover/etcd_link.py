@@ -1,8 +1,8 @@
 """The link of a server to a witness whose record is in etcd: the same face as `links.WitnessLink`.
 
 One request is under way at a time. What is said meanwhile waits, the newest of each kind: an older request for a lease
-is worth less than a newer one, and a declaration nothing. A server that says nothing for a while looks at the record
-instead: whoever waits has to see it, and whoever asks every beat does so anyway.
+is worth less than a newer one, and a declaration nothing. A server that says nothing for a beat looks at the record
+instead. A watch tells it of changes sooner, when there is one: nothing rests on it but how soon a takeover comes.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING
 
 from takeover.config import EtcdConfig, NodeConfig
 from takeover.core import events as ev
-from takeover.core.challenging import ASKS_PER_BEAT
 from takeover.core.state import counted_ns
 from takeover.errors import ConfigurationError
 from takeover.etcd_client import EtcdClient, EtcdFailure
 from takeover.etcd_witness import EtcdWitness, key_of
-from takeover.links import Refusals
-from takeover.linux import boottime_ns
+from takeover.links import REDIAL_S, Refusals
 from takeover_spec import wire
 from takeover_spec.knowledge import WitnessKnowledge
 
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     from takeover.node import Node
 
 log = logging.getLogger("takeover.links")
-
-BEATS_HEARD = 2
-"""For so many beats after it said something, a server need not look."""
 
 MEMBERS_PER_LEASE = 3
 """How many members of a cluster may fail to answer, one after the other, in the time a lease is counted on."""
@@ -44,14 +39,13 @@ class EtcdLink:
         """Raises `ConfigurationError`."""
         self._node = node
         self._client, self._witness = open_witness(node.config, config)
-        self._pause_s = node.config.beat_ns / ASKS_PER_BEAT / 1e9
+        self._pause_s = node.config.beat_ns / 1e9
         self._refusals = Refusals()
         self._waiting: dict[type, wire.Message] = {}
         self._said = asyncio.Event()
         self._renew = False
-        self._quiet_from = 0
         self._declared: wire.DeclareEligible | None = None
-        self._keeping: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._complaint: str | None = ""
 
     @property
@@ -61,7 +55,7 @@ class EtcdLink:
 
     def start(self) -> None:
         """Keep in touch from now on."""
-        self._keeping = self._node.start_task(self._keep())
+        self._tasks = [self._node.start_task(work) for work in (self._keep(), self._watch())]
 
     def say(self, message: wire.Message) -> None:
         """Have a message dealt with, or lose it."""
@@ -77,10 +71,10 @@ class EtcdLink:
 
     async def close(self) -> None:
         """End the link."""
-        if self._keeping:
-            self._keeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeping
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         await self._client.close()
 
     async def _keep(self) -> None:
@@ -92,7 +86,8 @@ class EtcdLink:
             if self._renew:
                 self._renew = False
                 await self._try(self._client.renew())
-            await self._try(self._look())
+            if not self._waiting:
+                await self._try(self._witness.look())
             while self._waiting:
                 await self._try(self._pass_on())
 
@@ -108,15 +103,15 @@ class EtcdLink:
                 log.info("etcd answers as a witness")
             self._complaint = None
 
-    async def _look(self) -> None:
-        """See what is there, unless there is something to say, or was just now."""
-        if not self._waiting and boottime_ns() >= self._quiet_from:
-            await self._witness.look()
+    async def _watch(self) -> None:
+        while True:
+            with contextlib.suppress(EtcdFailure):  # whether etcd can be reached is known elsewhere
+                await self._witness.watch()
+            await asyncio.sleep(REDIAL_S)
 
     async def _pass_on(self) -> None:
         """Deal with one message that waits."""
         message = self._waiting.pop(next(iter(self._waiting)))
-        self._quiet_from = boottime_ns() + BEATS_HEARD * self._node.config.beat_ns
         for answer in await self._witness.hear(message):
             self._refusals.heard(answer, self._node.core.know.epoch)
             self._node.tell(ev.WitnessSaid(answer))

@@ -9,7 +9,7 @@ runs for its full length from when the asker **saw** the record that it belongs 
 so it is over by then at its holder (LEASE-4), whatever the cluster did meanwhile; and if it was renewed unseen, the
 record is a later one and the change is refused. In the rules' words: the witness is one party, which moves. Where a
 server reads what another one wrote, the witness starts there, with what it finds and a full lease to wait (LEASE-3).
-A server that lies in wait looks at the record every so often, so that it has waited already when it asks.
+A server that lies in wait watches the record, so that it has waited already when it asks.
 
 Refused: etcd's own leases, with a key that goes when the lease ends. They come in whole seconds, and the cluster adds
 to them (a minimum of 1.5 election timeouts, a full length after every change of its leader); worse, they may end
@@ -70,6 +70,12 @@ class EtcdWitness:
     async def look(self) -> None:
         """See what is there now. Raises `EtcdFailure`."""
         self._see(await self._client.read())
+
+    async def watch(self) -> None:
+        """See each change as it comes, without end. Not all may come: look as well. Raises `EtcdFailure`."""
+        async for entry in self._client.changes():
+            if self._entry is not None and entry.revision > self._entry.revision:
+                self._see(entry)
 
     async def hear(self, message: wire.Message) -> tuple[wire.Message, ...]:
         """The witness's answers to a message of this server. None when others were faster. Raises `EtcdFailure`."""

@@ -133,7 +133,7 @@ class Server:
         """Say something to the witness that a server may say."""
         know = self.witness.know
         if not self.counts:
-            asks = wire.AskLease((know.epoch if know else 0) + 1, 1, self.clock, False)
+            asks = wire.AskLease((know.epoch if know else 0) + 1, 1, self.clock, choice > 0.9)
             self.begin(self.witness.look() if choice < 0.4 else self.witness.hear(asks))
         elif choice < 0.6:
             self.begin(self.witness.hear(wire.AskLease(self.epoch, 1, self.clock, False)))

@@ -330,6 +330,7 @@ class Asker:
         self.core = SimpleNamespace(know=Knowledge())
         self.inbox: tuple[()] = ()
         self.leases: list[Lease] = []
+        self._tasks: list[asyncio.Task[Any]] = []
         self._heard: list[wire.Message] = []
         c = self.config.constants
         self._counted_ns = counted_ns(c.lease_ns, c.drift_ppm)
@@ -345,10 +346,14 @@ class Asker:
         """End the link."""
         await self.link.close()
         await self.wire.cut()
+        for task in self._tasks:
+            assert task.cancelled(), task  # a task that ended otherwise would have ended the node
 
     def start_task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """As a node does."""
-        return asyncio.create_task(work)
+        task = asyncio.create_task(work)
+        self._tasks.append(task)
+        return task
 
     def tell(self, event: ev.Event) -> None:
         """As a node does: the witness said something."""

@@ -132,6 +132,21 @@ def test_a_server_that_cannot_reach_the_witness_gets_no_lease_until_it_can(with_
     with_witness(play)
 
 
+def test_the_link_is_made_anew_when_there_are_new_keys(with_witness: WithWitness) -> None:
+    """The next request goes over the new connection, whatever was under way on the old one."""
+
+    async def play(witness: WitnessUnderTest, primary: Asker, secondary: Asker) -> None:
+        await primary.lease(1)
+        for _ in range(5):
+            primary.link.say(wire.AskLease(1, 1, boottime_ns(), False))
+            primary.link.hang_up()
+            secondary.link.hang_up()
+            await primary.lease(1)
+        assert "not recorded as eligible" in (await secondary.refused(2)).reason
+
+    with_witness(play)
+
+
 def test_a_witness_that_lost_its_record_refuses_until_it_is_told(with_witness: WithWitness) -> None:
     """A wiped disk: every lease is refused; an adopted epoch is renewed, and declared anew by its holder's link."""
 
