@@ -54,6 +54,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import os
@@ -211,7 +212,8 @@ class Addresses:
         for at_ms in ANNOUNCED_AGAIN_MS:
             await asyncio.sleep((at_ms - said_ms) / 1000)
             said_ms = at_ms
-            self._neighbours.announce(self._plain)
+            with contextlib.suppress(OSError):  # as when the cable is out, which the announcement cannot mend
+                self._neighbours.announce(self._plain)
 
 
 def _named(addresses: Sequence[InterfaceAddress]) -> str:

@@ -18,7 +18,7 @@ Refused: a ping, which a holder may not answer, or may answer through another ma
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import errno
 import socket
 import struct
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class Neighbours:
             line.close()
 
     def announce(self, addresses: Sequence[Address]) -> None:
-        """Say that this interface has them. Raises OSError; where the queue is full, less is said."""
+        """Say that this interface has them. Raises OSError; what cannot be sent now is not."""
         for address in addresses:
             if address.version == 4:
                 self._send(_ARP, _arp(_BROADCAST, self._mac, address.packed, address.packed))
@@ -99,8 +99,12 @@ class Neighbours:
             self._send(_IPV6, _icmpv6(self._mac, _SOLICITATION, bytes(16), group, body))
 
     def _send(self, protocol: int, frame: bytes) -> None:
-        with contextlib.suppress(BlockingIOError):  # the queue is full; what is said is said again
+        try:
             self._sockets[protocol].sendto(frame, (self._interface, protocol))
+        except OSError as error:
+            # The queue is full, or the gate is closed: what is worth saying is said again.
+            if error.errno not in (errno.EAGAIN, errno.ENOBUFS):
+                raise
 
     def _hear(
         self,
