@@ -13,8 +13,9 @@ from collections.abc import Callable
 from tests.reference.address.judge import Judge, Verdict
 from tests.reference.address.stage import MS, Guard, Host, Stage, after_ms, sleep_until, wait_until
 
-from takeover.linux import boottime_ns
+from takeover.linux import boottime_ns, processes
 
+GRANT_MS = 700  # so long that a guard gets something done in it even on a busy machine
 LATENESS_NS_MAX = 100 * MS  # generous: other tests share the processors; a broken holder is late by forever
 NOTHING: Counter[str] = Counter()
 
@@ -142,10 +143,10 @@ def held_while_renewed(stage: Stage) -> None:
     holder, judge = watched(stage)
     guard = Guard(holder).ready()
     begin_ns = boottime_ns()
-    until_ns = guard.enable_for(300)
+    until_ns = guard.enable_for(GRANT_MS)
     enabled_ns = boottime_ns()
     for _ in range(5):
-        sleep_until(until_ns - 200 * MS)
+        sleep_until(until_ns - 500 * MS)
         until_ns += 100 * MS
         guard.enable(until_ns)
     verdict = judged(judge, until_ns)
@@ -162,7 +163,7 @@ def test_held_while_renewed(on_stage: OnStage) -> None:
 def guard_is_stopped(stage: Stage) -> None:
     holder, judge = watched(stage)
     guard = Guard(holder).ready()
-    until_ns = guard.enable_for(300)
+    until_ns = guard.enable_for(GRANT_MS)
     stop_process(guard.process.pid)
     guard.send(f"enable {until_ns + 200 * MS}")
     assert_silent_from(until_ns, judged(judge, until_ns), holder)
@@ -182,9 +183,9 @@ def guard_is_killed(stage: Stage) -> None:
     killed_ns = boottime_ns()
     guard.kill()
     gone_ns = boottime_ns()
-    assert_silent_from(killed_ns, judged(judge, gone_ns), holder)
-    assert "192.0.2.10" in holder.on_interface()  # and yet silent
     print(f"gone {(gone_ns - killed_ns) / MS:.1f} ms after the kill")
+    assert_silent_from(gone_ns, judged(judge, gone_ns), holder)
+    assert "192.0.2.10" in holder.on_interface()  # and yet silent
 
 
 def test_a_killed_guard_is_silent_at_once(on_stage: OnStage) -> None:
@@ -195,7 +196,7 @@ def test_a_killed_guard_is_silent_at_once(on_stage: OnStage) -> None:
 def only_the_set(stage: Stage) -> None:
     holder, judge = watched(stage)
     guard = Guard(holder, program=("-c", NO_TIMER)).ready()
-    until_ns = guard.enable_for(300)
+    until_ns = guard.enable_for(GRANT_MS)
     stop_process(guard.process.pid)
     guard.send(f"enable {until_ns}")
     sleep_until(until_ns + LATENESS_NS_MAX)
@@ -214,9 +215,12 @@ def test_the_set_suffices(on_stage: OnStage) -> None:
 def only_the_kill(stage: Stage) -> None:
     holder, judge = watched(stage)
     guard = Guard(holder, program=("-c", NO_TIMEOUT)).ready()
-    until_ns = guard.enable_for(300)
+    until_ns = guard.enable_for(GRANT_MS)
     stop_process(guard.process.pid)
-    assert_silent_from(until_ns, judged(judge, until_ns), holder)
+    assert -signal.SIGKILL == guard.process.wait(10)
+    gone_ns = boottime_ns()
+    print(f"gone {(gone_ns - until_ns) / MS:.1f} ms after the end")
+    assert_silent_from(gone_ns, judged(judge, gone_ns), holder)
 
 
 def test_the_kill_suffices(on_stage: OnStage) -> None:
@@ -231,7 +235,7 @@ def stopped_in_the_middle(stage: Stage, program: str) -> tuple[Verdict, Host, in
     """A guard that stops itself in its second renewal, is continued after the end, and is not killed."""
     holder, judge = watched(stage)
     guard = Guard(holder, program=("-c", program + MAIN)).ready()
-    until_ns = guard.enable_for(400)
+    until_ns = guard.enable_for(GRANT_MS)
     guard.enable(until_ns)
     guard.send(f"enable {until_ns}")
     assert os.WIFSTOPPED(os.waitpid(guard.process.pid, os.WUNTRACED)[1])
@@ -279,7 +283,7 @@ def test_a_relative_time_is_found_out(on_stage: OnStage) -> None:
 def plain_address(stage: Stage) -> None:
     holder, judge = watched(stage)
     guard = Guard(holder, program=("-c", PLAIN_ADDRESS)).ready()
-    until_ns = guard.enable_for(200)
+    until_ns = guard.enable_for(GRANT_MS)
     stop_process(guard.process.pid)
     late = judged(judge, until_ns).of(holder, until_ns + LATENESS_NS_MAX)
     print(f"late: {dict(late)}")
@@ -294,7 +298,7 @@ def test_a_plain_address_is_found_out(on_stage: OnStage) -> None:
 def naive_renewer(stage: Stage) -> None:
     holder, judge = watched(stage)
     guard = Guard(holder, program=("-c", NAIVE + MAIN)).ready()
-    until_ns = guard.enable_for(300)
+    until_ns = guard.enable_for(GRANT_MS)
     stop_process(guard.process.pid)
     guard.send(f"enable {until_ns + 50 * MS}")
     sleep_until(until_ns + LATENESS_NS_MAX)
@@ -317,14 +321,14 @@ from ipaddress import ip_interface
 from takeover.address_guard import address_guard
 from takeover.identity import IdentityLapsed, PublicIdentity
 from takeover.interface import AddressConfig
-from takeover.linux import boottime_ns
+from takeover.linux import boottime_ns, processes
 
 async def main():
     addresses = tuple(ip_interface(address) for address in sys.argv[1:])
     identity = PublicIdentity(address_guard(AddressConfig("db", "eth0", addresses, 20)))
     await identity.start()
     while True:  # it never asks whether the identity lapsed in the meantime
-        until_ns = boottime_ns() + 200_000_000
+        until_ns = boottime_ns() + 500_000_000
         try:
             await identity.enable(until_ns)
         except IdentityLapsed as refusal:
@@ -349,20 +353,20 @@ def node_is_stopped(stage: Stage) -> None:
     for _ in range(5):
         lines.readline()
     stopped_ns = stop_process(node.pid)
-    sleep_until(stopped_ns + 200 * MS + LATENESS_NS_MAX)
+    sleep_until(stopped_ns + 500 * MS + LATENESS_NS_MAX)
     os.kill(node.pid, signal.SIGCONT)
     while (line := lines.readline().split())[0] == b"enabled":
         pass
     granted_ns = int(line[1])
     assert b"lapsed" == line[0]
-    assert granted_ns <= stopped_ns + 200 * MS
+    assert granted_ns <= stopped_ns + 500 * MS
     again_ns = int(lines.readline().split()[1])
     closed_ns = int(lines.readline().split()[1])
     assert 0 == node.wait(10)
     wait_until(lambda: boottime_ns() > closed_ns + LATENESS_NS_MAX)
     verdict = judge.stop()
     first_again_ns = min(f.at_ns for f in verdict.seen if f.at_ns > granted_ns + LATENESS_NS_MAX)
-    assert first_again_ns > stopped_ns + 200 * MS + LATENESS_NS_MAX
+    assert first_again_ns > stopped_ns + 500 * MS + LATENESS_NS_MAX
     assert verdict.answers_throughout(holder, again_ns, again_ns + 150 * MS)
     assert NOTHING == verdict.of(holder, closed_ns)
     assert not {"192.0.2.10", "2001:db8::10"} & holder.on_interface()
@@ -375,13 +379,16 @@ def test_a_stopped_node_loses_it_and_may_take_it_again(on_stage: OnStage) -> Non
 
 def node_is_killed(stage: Stage) -> None:
     holder, judge = watched(stage)
-    node, lines = holder.start_node(NODE.replace("200_000_000", "60_000_000_000"))
+    node, lines = holder.start_node(NODE.replace("500_000_000", "60_000_000_000"))
     for _ in range(5):
         lines.readline()
+    guards = {process.pid for process in processes() if process.parent == node.pid}
+    assert guards
     node.kill()
     node.wait()
-    killed_ns = boottime_ns()
-    assert_silent_from(killed_ns, judged(judge, killed_ns), holder)
+    wait_until(lambda: not guards & {process.pid for process in processes()})
+    gone_ns = boottime_ns()
+    assert_silent_from(gone_ns, judged(judge, gone_ns), holder)
 
 
 def test_a_killed_node_loses_it_at_once(on_stage: OnStage) -> None:
