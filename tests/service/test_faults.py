@@ -256,6 +256,21 @@ def test_a_wrong_configuration_starts_nothing(tmp_path: Path) -> None:
     assert not scene.parties["primary"].data_directory.exists()
 
 
+def test_without_its_keys_nothing_starts(tmp_path: Path) -> None:
+    """There is no plain text to fall back to: status 2, the file is named, and no data directory appears."""
+    primary = Scene(tmp_path, True).parties["primary"]
+    for file in ("own.key", "own.crt", "authority.crt", "revoked.txt"):
+        aside = (primary.keys / file).rename(tmp_path / file)
+        ended = node(primary.config)
+        assert (2, True) == (ended.returncode, str(primary.keys / file) in ended.stderr), ended.stderr
+        aside.rename(primary.keys / file)
+    config = primary.config.read_text().splitlines()
+    primary.config.write_text("\n".join(line for line in config if not line.startswith("keys = ")))
+    ended = node(primary.config)
+    assert (2, True) == (ended.returncode, "keys: found nothing; expected a path" in ended.stderr)
+    assert not primary.data_directory.exists()
+
+
 def node(config: Path) -> subprocess.CompletedProcess[str]:
     """Run a server that is expected to end by itself."""
     command = [sys.executable, "-P", "-m", "takeover", "node", "--config", str(config)]
