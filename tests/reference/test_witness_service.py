@@ -182,6 +182,43 @@ def test_the_operator_tells_it(tmp_path: Path, capsys: pytest.CaptureFixture[str
             main([*command, *wrong])
 
 
+NODE = """
+pair = "p"
+identity = "secondary"
+data_directory = "data"
+keys = "keys"
+[channel]
+peer = "127.0.0.1:7400"
+[witness]
+{witness}
+[public_identity]
+listen = "127.0.0.1:80"
+forward = "127.0.0.1:8080"
+"""
+
+
+@pytest.mark.parametrize(
+    ("witness", "status", "said"),
+    [
+        ('address = "192.0.2.3:7401"', Exit.USAGE, "this node's witness runs at 192.0.2.3:7401"),
+        (
+            'etcd = ["http://127.0.0.1:1"]',
+            Exit.UNDECIDED,
+            "http://127.0.0.1:1: All connection attempts failed",
+        ),
+    ],
+)
+def test_told_through_a_nodes_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], witness: str, status: Exit, said: str
+) -> None:
+    """Only where etcd is the witness, and there it must be reached; neither makes a data directory."""
+    file = tmp_path / "node.toml"
+    file.write_text(NODE.format(witness=witness))
+    assert status == main(["witness", "--config", str(file), "--new"])
+    assert said in capsys.readouterr().err
+    assert [file] == list(tmp_path.iterdir())
+
+
 def test_a_witness_that_cannot_save_never_speaks_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
