@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from takeover.conditions import Conditions
 from takeover.errors import CallerError, EnvironmentFault
 from takeover.health import Health, ailment
 from takeover.kept_process import KeptProcess
@@ -60,12 +61,13 @@ class ApplicationFailure:
     reason: str
     """How it ended, or what the last check said."""
     log_tail: str
-    """The end of what it printed, at most 1,000 bytes."""
+    """The end of what it printed since it was started, at most 1,000 bytes."""
     noticed_ns: int
     """CLOCK_BOOTTIME."""
 
     def __str__(self) -> str:
-        return f"application {self.name}: {self.reason}; the end of its output: {self.log_tail!r}"
+        output = f"; the end of its output: {self.log_tail!r}" if self.log_tail else ""
+        return f"application {self.name}: {self.reason}{output}"
 
 
 class ApplicationNotStarted(EnvironmentFault):
@@ -80,10 +82,17 @@ class Applications:
     """All protected applications of a node, running or not."""
 
     def __init__(
-        self, configs: Sequence[ApplicationConfig], on_failure: Callable[[ApplicationFailure], None]
+        self,
+        configs: Sequence[ApplicationConfig],
+        on_failure: Callable[[ApplicationFailure], None],
+        conditions: Conditions | None = None,
     ) -> None:
-        """`on_failure` is called at most once for each application and start; it should lead to `stop_all`."""
+        """`on_failure` is called at most once for each application and start; it should lead to `stop_all`.
+
+        How they are is kept in `conditions`.
+        """
         self._configs = tuple(configs)
+        self._conditions = conditions or Conditions(config.name for config in configs)
         self._on_failure = on_failure
         self._running: list[tuple[ApplicationConfig, KeptProcess]] = []
         self._monitors: list[asyncio.Task[None]] = []
@@ -127,6 +136,7 @@ class Applications:
                 except EnvironmentFault as fault:
                     faults.append(f"application {config.name}: {fault}")
                 self._running.pop()
+                self._conditions.is_stopped(config.name)
             for monitor in monitors:
                 if not monitor.cancelled():
                     monitor.result()  # what `on_failure` raised
@@ -135,18 +145,22 @@ class Applications:
 
     async def _start_each(self) -> None:
         for config in self._configs:
+            self._conditions.starts(config.name)
+            log_offset = _size(config.log_path)
             try:
                 process = await KeptProcess.start(
                     config.argv, config.environment, config.log_path, config.directory
                 )
             except EnvironmentFault as fault:
-                raise ApplicationNotStarted(_failure(config, str(fault))) from fault
+                raise ApplicationNotStarted(self._failure(config, str(fault), log_offset)) from fault
             self._running.append((config, process))
             if reason := await _not_ready(config, process):
-                raise ApplicationNotStarted(_failure(config, reason))
-            self._monitors.append(asyncio.create_task(self._monitor(config, process)))
+                raise ApplicationNotStarted(self._failure(config, reason, log_offset))
+            if config.health:
+                self._conditions.is_well(config.name)  # without a check: when it has run for a while
+            self._monitors.append(asyncio.create_task(self._monitor(config, process, log_offset)))
 
-    async def _monitor(self, config: ApplicationConfig, process: KeptProcess) -> None:
+    async def _monitor(self, config: ApplicationConfig, process: KeptProcess, log_offset: int) -> None:
         """Report the end of `process`, or too many failed checks in a row, whatever comes first."""
         failures = 0
         reason = ""
@@ -156,7 +170,15 @@ class Applications:
                 break
             reason = await _ailment(config, config.health_interval_ms)
             failures = failures + 1 if reason else 0
-        self._on_failure(_failure(config, reason))
+            if reason:
+                self._conditions.fails(config.name, reason)
+            else:
+                self._conditions.is_well(config.name)
+        self._on_failure(self._failure(config, reason, log_offset))
+
+    def _failure(self, config: ApplicationConfig, reason: str, log_offset: int) -> ApplicationFailure:
+        self._conditions.fails(config.name, reason)
+        return _described(config, reason, log_offset)
 
 
 async def _not_ready(config: ApplicationConfig, process: KeptProcess) -> str:
@@ -186,10 +208,14 @@ async def _end(process: KeptProcess) -> str:
         return str(fault)
 
 
-def _failure(config: ApplicationConfig, reason: str) -> ApplicationFailure:
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _described(config: ApplicationConfig, reason: str, log_offset: int) -> ApplicationFailure:
     try:
         with config.log_path.open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+            log.seek(max(log_offset, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
             log_tail = log.read(_LOG_TAIL_BYTES).decode(errors="replace")
     except OSError as cause:
         log_tail = f"({cause})"

@@ -23,7 +23,7 @@ ANSWER_S = 5.0
 _GAUGES: tuple[tuple[str, str, Callable[[dict[str, Any]], float]], ...] = (
     ("active", "Whether this server is active.", lambda s: s["role"] == "active"),
     ("epoch", "The epoch that this server's data belongs to.", lambda s: s["epoch"]),
-    ("serving", "Whether the applications have been started.", lambda s: s["serving"]),
+    ("serving", "Whether all applications are well.", lambda s: s["serving"]),
     ("public_identity_enabled", "Whether it holds the public identity.", lambda s: s["public_identity"]["enabled"]),
     ("lease_seconds", "How long it may still count on the witness's lease.", lambda s: s["grants"]["lease_ms"] / 1e3),
     (
@@ -64,6 +64,12 @@ class Figures(Collector):
         yield info
         for name, text, value in _GAUGES:
             yield GaugeMetricFamily(PREFIX + name, text, value=float(value(status)))
+        well = GaugeMetricFamily(
+            PREFIX + "application_well", "Whether this application is well.", labels=["application"]
+        )
+        for application in status["applications"]:
+            well.add_metric([application["name"]], float(application["state"] == "well"))
+        yield well
         refusals = CounterMetricFamily(
             PREFIX + "refusals", "What it did not do, by the clause that stopped it.", labels=["clause"]
         )

@@ -14,13 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from takeover.applications import ApplicationFailure, ApplicationNotStarted, Applications
+from takeover.conditions import Conditions
 from takeover.config import NodeConfig
 from takeover.errors import CallerError
+from takeover.linux import NANOSECONDS, boottime_ns
 
 log = logging.getLogger("takeover.serving")
 
 _RESTART_S = 1.0
-"""How long after its failure an application is started again, in seconds."""
+"""How long after the first failure the applications are started again, in seconds; it doubles with each."""
+
+_RESTART_S_MAX = 30.0
+"""The longest such time, in seconds, and how long all must have been well for a failure to count as the first again."""
 
 
 class Serving:
@@ -34,12 +39,17 @@ class Serving:
         self._socket = socket
         self._start_task = start_task
         self._applications: Applications | None = None
+        self._restart_s = _RESTART_S
+        self._started_ns = 0
+        self.conditions = Conditions(application.name for application in config.applications)
+        """How they are."""
 
     def start(self, data: Path) -> None:
         """Start them, on this copy of the protected data."""
         environment = {"TAKEOVER_SOCKET": str(self._socket), "TAKEOVER_DATA": str(data)}
         configs = [replace(c, environment={**environment, **c.environment}) for c in self._configs]
-        self._applications = Applications(configs, self._failed)
+        self._applications = Applications(configs, self._failed, self.conditions)
+        self._restart_s = _RESTART_S
         self._start_task(self._start(self._applications))
 
     async def stop(self) -> None:
@@ -47,15 +57,26 @@ class Serving:
         applications, self._applications = self._applications, None
         if applications:
             await applications.stop_all()
+            self.conditions.are_stopped()
 
     def _failed(self, failure: ApplicationFailure) -> None:
-        log.error("an application failed: %s", failure)
-        if self._applications:
-            self._start_task(self._restart(self._applications))
+        if boottime_ns() - self._started_ns > _RESTART_S_MAX * NANOSECONDS:
+            self._restart_s = _RESTART_S
+        self._restart_later("an application failed", failure, self._applications)
 
-    async def _restart(self, applications: Applications) -> None:
+    def _restart_later(
+        self, what: str, failure: ApplicationFailure, applications: Applications | None
+    ) -> None:
+        if applications is None or applications is not self._applications:
+            log.info("%s when the role was lost: %s", what, failure)
+            return
+        pause_s, self._restart_s = self._restart_s, min(2 * self._restart_s, _RESTART_S_MAX)
+        log.error("%s; all are started again in %g s: %s", what, pause_s, failure)
+        self._start_task(self._restart(applications, pause_s))
+
+    async def _restart(self, applications: Applications, pause_s: float) -> None:
         await applications.stop_all()
-        await asyncio.sleep(_RESTART_S)
+        await asyncio.sleep(pause_s)
         if applications is self._applications:  # still in the role
             await self._start(applications)
 
@@ -64,9 +85,9 @@ class Serving:
             return  # the role was lost before this had its turn
         try:
             await applications.start_all()
+            self._started_ns = boottime_ns()
+            log.info("all applications are ready")
         except ApplicationNotStarted as error:
-            log.error("an application did not start: %s", error)
-            if applications is self._applications:
-                self._start_task(self._restart(applications))
+            self._restart_later("an application did not start", error.failure, applications)
         except CallerError as error:
             log.info("the applications were stopped while they started: %s", error)

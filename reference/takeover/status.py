@@ -31,7 +31,7 @@ def status_of_node(node: Node) -> dict[str, Any]:
         return max(0, (until - now) // 1_000_000)
 
     performer, unsafe, safe = node.performer, node.store.unsafe, node.store.safe
-    refrain = performer.last_refrain
+    refrain = performer.last_refrain if node.core.refrained else None
     return {
         "pair": node.config.pair,
         "identity": node.config.identity.name.lower(),
@@ -72,7 +72,8 @@ def status_of_node(node: Node) -> dict[str, Any]:
         "refusals_total": dict(performer.refusals_total),
         "resynchronise": know.returned or know.seen > know.epoch,
         "intercepting": know.intercepting,
-        "serving": know.serving,
+        "serving": know.serving and node.serving.conditions.all_are_well,
+        "applications": node.serving.conditions.as_values(),
         "trace": str(node.trace.path),
     }
 

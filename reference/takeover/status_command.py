@@ -64,8 +64,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         *_row("peer" if serving else "takeover", _peer(status) if serving else _takeover(status)),
     ]
     if serving:
-        running = "are running" if status["serving"] else "are not running"
-        lines += _row("applications", running)
+        lines += _applications(status["applications"])
         lines += _row(
             "updates", f"logged up to {status['logged']}, acknowledged up to {status['acknowledged']}"
         )
@@ -73,6 +72,19 @@ def _lines(status: dict[str, Any]) -> list[str]:
     for refusal in status["refusals"][-REFUSALS_SHOWN:]:
         lines += _row("refused", f"{refusal['at']}  {refusal['clause']}: {refusal['reason']}")
     return lines
+
+
+def _applications(applications: list[dict[str, Any]]) -> list[str]:
+    if not applications:
+        return _row("applications", "none")
+    return [line for application in applications for line in _row("application", _application(application))]
+
+
+def _application(application: dict[str, Any]) -> str:
+    name, state, since = (application[key] for key in ("name", "state", "since"))
+    if state == "failing":
+        return f"{name}: FAILING since {since}: {application['reason']}"
+    return f"{name}: {state} since {since}"
 
 
 def _row(name: str, text: str) -> list[str]:

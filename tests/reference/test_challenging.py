@@ -86,3 +86,27 @@ def test_nothing_to_discard_needs_no_waiting() -> None:
     core = replace(core, know=remembered(replace(core.know, applied=9), 9, 9, 0))
     core, _ = leased(core, 14 * S)
     assert core.know.active
+
+
+def refraining() -> Core:
+    """One that says why it does not take over: the witness refused it."""
+    refusal = wire.NotLeased(2, RUN, 14 * S, 2, "REJOIN-2", "not eligible")
+    core, effects = step(challenger(), ev.WitnessSaid(refusal), 14 * S)
+    assert (act.Refrain("REJOIN-2", "not eligible"),) == effects
+    assert core.refrained
+    return core
+
+
+def test_the_reason_is_gone_when_the_active_server_is_heard() -> None:
+    """And is recorded anew when it holds again (ROLE-3)."""
+    core, _ = step(refraining(), ev.PeerSaid(wire.AskPromise(1, 3, 0)), 15 * S)
+    assert "" == core.refrained
+    refusal = wire.NotLeased(2, RUN, 19 * S, 2, "REJOIN-2", "not eligible")
+    _, effects = step(core, ev.WitnessSaid(refusal), 19 * S)
+    assert (act.Refrain("REJOIN-2", "not eligible"),) == effects
+
+
+def test_the_reason_is_gone_when_it_is_resynchronised() -> None:
+    """What it refrained for was about the data that it has no more."""
+    core, _ = step(refraining(), ev.CopyReceived(2, 4, 12), 15 * S)
+    assert (2, "") == (core.know.epoch, core.refrained)

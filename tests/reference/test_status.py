@@ -44,7 +44,11 @@ STATUS: dict[str, Any] = {
     "refusals_total": {},
     "resynchronise": False,
     "intercepting": True,
-    "serving": True,
+    "serving": False,
+    "applications": [
+        {"name": "kv", "state": "well", "since": "2026-03-01T10:00:00.000+00:00", "reason": "exited 1"},
+        {"name": "web", "state": "failing", "since": "2026-03-01T10:20:00.000+00:00", "reason": "exited 2"},
+    ],
     "trace": "/var/lib/db/trace/000001.ndjson",
 }
 
@@ -69,6 +73,9 @@ PASSIVE = STATUS | {
     ],
     "refusals_total": {"ROLE-1": 1, "ROLE-3": 1, "REJOIN-3": 1, "ROLE-4": 1},
     "serving": False,
+    "applications": [
+        {"name": "kv", "state": "stopped", "since": "2026-03-01T10:00:00.000+00:00", "reason": ""}
+    ],
 }
 
 
@@ -132,7 +139,8 @@ primary of pair db: active, epoch 3
   grants           lease for another 940 ms
   queue            2 updates not known to be safe on the peer, 1.5 MiB of 256 MiB
   peer             eligible
-  applications     are running
+  application      kv: well since 2026-03-01T10:00:00.000+00:00
+  application      web: FAILING since 2026-03-01T10:20:00.000+00:00: exited 2
   updates          logged up to 20, acknowledged up to 17
   trace            /var/lib/db/trace/000001.ndjson
 """
@@ -165,9 +173,10 @@ primary of pair db: passive, epoch 3
         (STATUS | {"eligible_declared": False}, "not known to be eligible yet"),
         (PASSIVE | {"resynchronise": True}, "not possible before this server has been resynchronised"),
         (PASSIVE | {"last_refrain": None}, "nothing speaks against it"),
+        (STATUS | {"applications": []}, "applications     none"),
     ],
 )
-def test_whether_there_can_be_a_failover_is_said(
+def test_what_matters_is_said(
     config: Path, capsys: pytest.CaptureFixture[str], status: dict[str, Any], said: str
 ) -> None:
     """In words."""

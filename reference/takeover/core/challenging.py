@@ -101,8 +101,6 @@ def beat(turn: Turn) -> None:
             else:
                 epoch, promoted = turn.know.epoch + 1, turn.know.promoted
                 turn.say_witness(wire.AskLease(epoch, turn.settings.run, turn.now, promoted))
-        elif turn.core.refrained:
-            turn.note(refrained="")  # the active server is heard again
     take_over_if_ready(turn)
 
 

@@ -59,7 +59,7 @@ def promise_asked(turn: Turn, epoch: int, run: int, sent: int) -> None:
     if turn.know.promoted:
         challenging.refrain(turn, "REJOIN-4", "the active server is heard: the order to take over is void")
     turn.do(act.Promise(epoch, until))
-    turn.note(beat_at=until, promised=True)  # there is nothing to look around for before
+    turn.note(beat_at=until, promised=True, refrained="")  # there is nothing to look around for before
     turn.say(wire.Promised(epoch, run, sent))
 
 
@@ -105,5 +105,5 @@ def copy_received(turn: Turn, epoch: int, begun: int, upto: int) -> None:
     if know.unsafe:  # QUEUE-5, REJOIN-1, LOSS-1
         turn.do(act.SetAside(know.epoch, min(begun, know.logged), know.logged))
     turn.do(act.Resynchronise(epoch, upto))
-    turn.note(resynchronising=False)
+    turn.note(resynchronising=False, refrained="")
     say_position(turn)
