@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from takeover.cli import Exit, fresh_directory
+from takeover.cli import Exit, fresh_directory, report_file
 from takeover_models import simulate
 from takeover_models.broken import BROKEN, cores_named
 from takeover_models.decisions import Decision, parse_run, run_text
@@ -70,7 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write the traces of what was found, or replayed, into DIR, which must be empty or absent",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict as JSON to FILE")
+    parser.add_argument("--json", type=report_file, metavar="FILE", help="write the verdict as JSON to FILE")
 
 
 def _count(word: str) -> int:

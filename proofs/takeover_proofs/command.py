@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from takeover.cli import Exit, fresh_directory
+from takeover.cli import Exit, fresh_directory, report_file
 from takeover.errors import CallerError
 from takeover_proofs import assumptions, examples, gallery, story
 from takeover_proofs.core_obeys import CoreTask, EventResult, core_tasks
@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="show what goes wrong without this clause, under a wrong reading of it (SYNC-1:weaker), "
         "or without an assumption (clocks)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict as JSON to FILE")
+    parser.add_argument("--json", type=report_file, metavar="FILE", help="write the verdict as JSON to FILE")
     parser.add_argument(
         "--keep",
         type=fresh_directory,

@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from takeover.cli import Exit
+from takeover.cli import Exit, report_file
 from takeover_spec.codec import kind_of, plain
 from takeover_spec.trace import Verdict, check, follows, forgets
 
@@ -55,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="traces; of one party, in the order of its runs"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict as JSON to FILE")
+    parser.add_argument("--json", type=report_file, metavar="FILE", help="write the verdict as JSON to FILE")
 
 
 def run(arguments: argparse.Namespace) -> Exit:

@@ -11,6 +11,7 @@ is missing says which one to install.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from enum import IntEnum
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from takeover.extras import missing
 
 
 class Exit(IntEnum):
@@ -80,10 +83,15 @@ def main(words: Sequence[str] | None = None) -> int:
             subparser.set_defaults(run=module.run)
     arguments = parser.parse_args(words)
     try:
-        return int(arguments.run(arguments))
+        status = int(arguments.run(arguments))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return Exit.UNDECIDED
+    except BrokenPipeError:  # whoever read the output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is flushed at the end
+        return Exit.UNDECIDED
+    return status
 
 
 def fresh_directory(word: str) -> Path:
@@ -94,6 +102,17 @@ def fresh_directory(word: str) -> Path:
     return directory
 
 
+def report_file(word: str) -> Path:
+    """The file that an option names for a report; for `add_argument(type=…)`. Its directory must be there."""
+    file = Path(word).absolute()
+    if not file.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{file} cannot be written: there is no directory {file.parent}")
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        why = "it is a directory" if file.is_dir() else "permission denied"
+        raise argparse.ArgumentTypeError(f"{file} cannot be written: {why}")
+    return file
+
+
 def _load(command: Command) -> Any:
     """The command's module, or what to do about its absence."""
     try:
@@ -101,4 +120,4 @@ def _load(command: Command) -> Any:
     except ModuleNotFoundError as error:
         if command.extra is None or (error.name or "").split(".")[0] == "takeover":
             raise
-        return f"needs {error.name}, which is not installed: pip install 'takeover[{command.extra}]'"
+        return missing(str(error.name), command.extra)

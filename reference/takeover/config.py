@@ -19,6 +19,7 @@ from pathlib import Path
 from takeover.applications import ApplicationConfig
 from takeover.core.state import counted_ns
 from takeover.endpoint import Endpoint
+from takeover.errors import ConfigurationError
 from takeover.health import Health
 from takeover.interface import AddressConfig
 from takeover.toml_table import Problems, Table, read_toml
@@ -137,7 +138,10 @@ class WitnessConfig:
 def load_node(path: Path) -> NodeConfig:
     """Read a node's file. Raises ConfigurationError with everything that is wrong in it."""
     problems = Problems(path)
-    top = Table(read_toml(path), problems)
+    values = read_toml(path)
+    if "listen" in values and "identity" not in values:
+        raise ConfigurationError(f"{path}: this is a witness's configuration, and a node's is wanted")
+    top = Table(values, problems)
     identity = Identity[top.choice("identity", ("primary", "secondary")).upper()]
     synchronous = top.choice("mode", ("synchronous", "asynchronous"), "synchronous") == "synchronous"
     grants = top.table("grants")
@@ -176,7 +180,10 @@ def load_node(path: Path) -> NodeConfig:
 def load_witness(path: Path) -> WitnessConfig:
     """Read a witness's file. Raises ConfigurationError with everything that is wrong in it."""
     problems = Problems(path)
-    top = Table(read_toml(path), problems)
+    values = read_toml(path)
+    if "identity" in values:
+        raise ConfigurationError(f"{path}: this is a node's configuration, and a witness's is wanted")
+    top = Table(values, problems)
     synchronous = top.choice("mode", ("synchronous", "asynchronous"), "synchronous") == "synchronous"
     grants = top.table("grants")
     level, log_file = _logging(top.table("logging"))

@@ -20,13 +20,12 @@ from typing import Any, Self
 
 from takeover.config import EtcdConfig
 from takeover.errors import ConfigurationError, EnvironmentFault
+from takeover.extras import missing
 
 try:
     import httpx
 except ModuleNotFoundError as error:
-    raise ConfigurationError(
-        f"witness.etcd needs {error.name}, which is not installed: pip install 'takeover[etcd]'"
-    ) from error
+    raise ConfigurationError(f"witness.etcd {missing(str(error.name), 'etcd')}") from error
 
 UNAUTHENTICATED = 16
 """The code that etcd answers when it does not know, or no longer knows, the token (a code of gRPC)."""

@@ -24,6 +24,7 @@ from takeover.config import NodeConfig
 from takeover.core import Settings, begin, counted_ns, step
 from takeover.core import events as ev
 from takeover.errors import ConfigurationError, DiskFull
+from takeover.extras import missing
 from takeover.granted_length import GrantedLength
 from takeover.identity import public_identity
 from takeover.interception import Interception, NotAccepted
@@ -61,10 +62,8 @@ class Node:
     def __init__(self, config: NodeConfig) -> None:
         """Take the data directory and find what is there. Raises `TakeoverError`, and nothing is started."""
         if config.metrics and not find_spec("prometheus_client"):
-            problem = (
-                "[metrics] needs prometheus_client, which is not installed: pip install 'takeover[metrics]'"
-            )
-            raise ConfigurationError(f"{config.file}: {problem}")
+            problem = missing("prometheus_client", "metrics")
+            raise ConfigurationError(f"{config.file}: [metrics] {problem}")
         self.config = config
         self.keys = Keys(config.keys, config.pair, config.identity.name.lower())
         self.store = Store(open_data_directory(config))

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from takeover.cli import Exit
+from takeover.cli import Exit, report_file
 from takeover.config import load_node
 from takeover.control_client import ask
 from takeover.errors import ConfigurationError, TakeoverError
@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--json",
         nargs="?",
         const="-",
+        type=lambda word: word if word == "-" else report_file(word),
         metavar="FILE",
         help="write the status as JSON, to FILE or else to standard output",
     )

@@ -131,6 +131,9 @@ def test_a_missing_library_is_said_before_anything_is_there(
 ) -> None:
     """With what to install; the data directory is not even made."""
     monkeypatch.setattr(node_module, "find_spec", lambda name: None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'takeover\[metrics\]'"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"\[metrics\] needs prometheus_client, .* extra `metrics`: pip install 'prometheus-client",
+    ):
         Node(config)
     assert not config.data_directory.exists()

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from takeover.check_trace_command import Judged, as_plain, breaks_between_runs
-from takeover.cli import Exit, fresh_directory
+from takeover.cli import Exit, fresh_directory, report_file
 from takeover.demo.client import End
 from takeover.demo.judgement import (
     Facts,
@@ -64,7 +64,10 @@ class Performance:
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the verdict as JSON (demo.schema.json) to FILE"
+        "--json",
+        type=report_file,
+        metavar="FILE",
+        help="write the verdict as JSON (demo.schema.json) to FILE",
     )
     parser.add_argument(
         "--keep",
