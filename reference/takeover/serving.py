@@ -25,7 +25,10 @@ _RESTART_S = 1.0
 """How long after the first failure the applications are started again, in seconds; it doubles with each."""
 
 _RESTART_S_MAX = 30.0
-"""The longest such time, in seconds, and how long all must have been well for a failure to count as the first again."""
+"""The longest such time, in seconds."""
+
+_WELL_S = 60.0
+"""How long all must have been ready for a failure to count as the first again, in seconds."""
 
 
 class Serving:
@@ -40,7 +43,7 @@ class Serving:
         self._start_task = start_task
         self._applications: Applications | None = None
         self._restart_s = _RESTART_S
-        self._started_ns = 0
+        self._ready_ns: int | None = None  # since when they are; None while they are not
         self.conditions = Conditions(application.name for application in config.applications)
         """How they are."""
 
@@ -60,7 +63,8 @@ class Serving:
             self.conditions.are_stopped()
 
     def _failed(self, failure: ApplicationFailure) -> None:
-        if boottime_ns() - self._started_ns > _RESTART_S_MAX * NANOSECONDS:
+        ready_ns, self._ready_ns = self._ready_ns, None
+        if ready_ns is not None and boottime_ns() - ready_ns > _WELL_S * NANOSECONDS:
             self._restart_s = _RESTART_S
         self._restart_later("an application failed", failure, self._applications)
 
@@ -83,9 +87,10 @@ class Serving:
     async def _start(self, applications: Applications) -> None:
         if applications is not self._applications:
             return  # the role was lost before this had its turn
+        self._ready_ns = None
         try:
             await applications.start_all()
-            self._started_ns = boottime_ns()
+            self._ready_ns = boottime_ns()
             log.info("all applications are ready")
         except ApplicationNotStarted as error:
             self._restart_later("an application did not start", error.failure, applications)
