@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from takeover_models import broken_data as data
 from takeover_models import broken_grants as grants
+from takeover_models import broken_orders as orders
 from takeover_models.cores import REAL, Cores
 
 
@@ -64,7 +65,13 @@ BROKEN: tuple[Broken, ...] = (
     Broken(
         "declared-too-early", "REJOIN-2", "nothing-acknowledged-is-lost", Cores(step=data.declared_too_early)
     ),
+    Broken(
+        "released-too-early", "SWITCH-1", "switchover-loses-nothing", Cores(step=orders.released_too_early)
+    ),
+    Broken("released-to-nobody", "SWITCH-2", "switchover-settles", Cores(step=orders.released_to_nobody)),
     Broken("loss-not-stated", "LOSS-1", "exact-loss", Cores(step=data.loss_not_stated)),
+    Broken("order-keeps-less", "LOSS-1", "exact-loss", Cores(step=orders.order_keeps_less)),
+    Broken("copy-says-otherwise", "LOSS-1", "exact-loss", Cores(step=orders.copy_says_otherwise)),
 )
 """In the order of the clauses."""
 

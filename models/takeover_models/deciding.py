@@ -151,6 +151,25 @@ def _bye(world: World, decision: Decision) -> bool:
     return True
 
 
+def _switch(world: World, decision: Decision) -> bool:
+    within_ns = abs(decision.number) * MS
+    return _order(world, decision.who, ev.SwitchoverAsked(len(world.decisions), within_ns))
+
+
+def _promote(world: World, decision: Decision) -> bool:
+    return _order(world, decision.who, ev.PromoteAsked(len(world.decisions)))
+
+
+def _resync(world: World, decision: Decision) -> bool:
+    return _order(world, decision.who, ev.ResyncAsked(len(world.decisions)))
+
+
+def _order(world: World, who: str, order: ev.SwitchoverAsked | ev.PromoteAsked | ev.ResyncAsked) -> bool:
+    """Give a server an order; whether somebody was there to hear it."""
+    server = world.server(who)
+    return server.ready and server.step(order)
+
+
 def _calm_down(world: World, decision: Decision) -> bool:
     world.calm.last(decision.number * MS, load=decision.flag)
     return True
@@ -202,6 +221,9 @@ DECIDED: dict[str, Callable[[World, Decision], bool]] = {
     "crash": _crash,
     "start": _start,
     "bye": _bye,
+    "switch": _switch,
+    "promote": _promote,
+    "resync": _resync,
     "calm": _calm_down,
     "heal": _heal,
     "recover": _recover,

@@ -56,6 +56,9 @@ VERBS: dict[str, tuple[tuple[str, ...], str]] = {
     "crash": (HOSTS, "a host's process dies, keeping so many unsynced writes; flag: its machine dies too"),
     "start": (HOSTS, "a host's process starts"),
     "bye": (SERVERS, "a server is shut down by its operator"),
+    "switch": (SERVERS, "an operator orders a server to hand its role over, within so many milliseconds"),
+    "promote": (SERVERS, "an operator orders a server to take over with the data it has"),
+    "resync": (SERVERS, "an operator orders a server to get a new copy of the data"),
     "calm": (_NOBODY, "so many milliseconds without new faults; flag: applications write all the time"),
     "heal": (_NOBODY, "everything is mended, started and resumed"),
     "recover": (

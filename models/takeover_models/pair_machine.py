@@ -136,6 +136,20 @@ class PairMachine(WorldMachine):
         """A server does not get round to applying."""
         self.decide(Decision("busy", who, length_ms))
 
+    @rule(who=SERVERS, within_ms=st.sampled_from((0, 50, 1000)), effects=st.none() | COUNTS, victim=HOSTS)
+    def switchover(self, who: str, within_ms: int, effects: int | None, victim: str) -> None:
+        """An operator orders a switchover, which may be cut."""
+        if effects is not None:
+            self.decide(Decision("interrupt", victim, effects))
+        self.decide(Decision("switch", who, within_ms))
+        self.decide(Decision("calm", number=300, flag=True))
+
+    @rule(who=SERVERS, verb=st.sampled_from(("promote", "resync")), length_ms=st.sampled_from((1, 1500)))
+    def order(self, who: str, verb: str, length_ms: int) -> None:
+        """An operator orders a server to take over, or to get a new copy."""
+        self.decide(Decision(verb, who))
+        self.decide(Decision("calm", number=length_ms))
+
     @rule(who=SERVERS)
     def goodbye(self, who: str) -> None:
         """An operator shuts a server down."""

@@ -11,7 +11,7 @@ shell on TCP relies on: whoever loses a message has to break the connection.
 
 from __future__ import annotations
 
-from takeover_models.findings import NoProgress
+from takeover_models.findings import NoProgress, PropertyBroken
 from takeover_models.server_host import ServerHost
 from takeover_models.witness_host import WitnessHost
 
@@ -54,6 +54,11 @@ def _none_logged(active: ServerHost) -> int:
 
 def _may_wait_for_a_person(servers: tuple[ServerHost, ServerHost], witness: WitnessHost) -> None:
     last = servers[witness.durable.holder]
+    if last.image.know.released == witness.durable.epoch >= 1:
+        raise PropertyBroken(
+            "switchover-settles",
+            f"nobody is active, though the {last.party} released epoch {witness.durable.epoch}",
+        )
     if not last.image.know.returned or witness.durable.eligible:
         raise NoProgress(
             f"nobody is active, though the {last.party}, which the witness has as holder of epoch "

@@ -29,7 +29,9 @@ _WHOLE = (act.Discard, act.TakeRole, act.SetAside, act.Resynchronise)
 _SYNCED: dict[int, tuple[type, ...]] = {LAZY: (act.Enable,), HASTY: _WHOLE, LAX: ()}
 """What each shell syncs for, besides messages and acknowledgements."""
 
-_STATE = (act.Start, act.Promise, act.HearEpoch, act.HearGoodbye, act.HearReturn, act.StepDown)
+_STATE = (
+    act.Start, act.Promise, act.HearEpoch, act.HearGoodbye, act.HearReturn, act.StepDown, act.Release, act.HearRelease,
+)  # fmt: skip
 """The hasty shell saves the state when it does one of these."""
 
 

@@ -2,8 +2,8 @@
 
 Pure chance would mostly leave both servers dead, and a dead pair breaks nothing. So decisions come in spells: calm, in
 which a pair finds together; small steps, in which messages overtake each other and queues fill; faults, after which
-much is left broken; repair; and three that lead to where it is close: the active server goes while updates are on their
-way, it is left with one grant whose giver forgets it, or its peer has fallen behind.
+much is left broken; repair; orders of an operator; and three that lead to where it is close: the active server goes
+while updates are on their way, it is left with one grant whose giver forgets it, or its peer has fallen behind.
 """
 
 from __future__ import annotations
@@ -194,6 +194,41 @@ def _lagging(rng: random.Random, world: World) -> Iterator[Decision]:
     yield Decision("heal")
 
 
+def _ordered(rng: random.Random, world: World) -> Iterator[Decision]:
+    """An operator orders something: sensible, or at a bad time, or of the wrong server; and something may cut it."""
+    active = _active(world) or rng.choice("01")
+    who = active if rng.random() < 0.9 else str(1 - int(active))
+    if rng.random() < 0.3:
+        yield Decision("interrupt", rng.choice("01w"), rng.randrange(12))
+    order = rng.random()
+    if order < 0.55:
+        yield Decision("offer", active, rng.randrange(9), rng.random() < 0.2)
+        if rng.random() < 0.2:
+            yield Decision("cut", rng.choice(LINKS))
+        yield Decision("switch", who, rng.choice((0, 50, 1000, 1000)))
+    elif order < 0.7:
+        yield Decision("resync", str(1 - int(who)))
+    else:
+        yield from _promoted(rng, active)
+    yield Decision("calm", number=rng.choice((1, 100, 1500, 3500)), flag=rng.random() < 0.5)
+
+
+def _promoted(rng: random.Random, active: str) -> Iterator[Decision]:
+    """The passive server is not eligible, and the active one goes; one of them is promoted."""
+    passive = str(1 - int(active))
+    yield rng.choice((Decision("crash", passive), Decision("cut", active + passive)))
+    yield Decision("calm", number=rng.choice((100, 900, 1500)), flag=True)
+    yield Decision("crash", active, rng.randrange(8), rng.random() < 0.5)
+    back = rng.choice("01")
+    yield Decision("start", back)
+    if rng.random() < 0.5:
+        yield Decision("start", str(1 - int(back)))
+    yield Decision("calm", number=rng.choice((1, 1200)))
+    yield Decision("promote", rng.choice("01"))
+    yield Decision("calm", number=rng.choice((100, 1500)))
+    yield Decision("promote", rng.choice("01"))
+
+
 def _active(world: World) -> str | None:
     return next((str(server.index) for server in world.servers if server.leads), None)
 
@@ -206,5 +241,6 @@ _SPELLS: tuple[tuple[Spell, int], ...] = (
     (_exchange, 3),
     (_squeezed, 2),
     (_lagging, 2),
+    (_ordered, 3),
 )
 """The spells, and how often each comes up."""

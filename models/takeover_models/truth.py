@@ -17,7 +17,7 @@ from takeover_models.data import Operation
 from takeover_models.findings import PropertyBroken
 from takeover_models.images import Image
 from takeover_spec import actions as act
-from takeover_spec.words import Status
+from takeover_spec.words import Cause, Status
 
 
 class Seen(Protocol):
@@ -50,6 +50,10 @@ class Truth:
         """Which server took the role of each epoch."""
         self.begun: dict[int, int] = {}
         """How many updates the data of each epoch's leader had when it took the role."""
+        self.released: set[int] = set()
+        """The epochs whose leader gave the role up."""
+        self.ordered = 0
+        """The latest epoch that began on an operator's order, with data that was not the leader's before."""
         self.servers: tuple[Seen, ...] = ()
 
     def look(self) -> None:
@@ -69,8 +73,14 @@ class Truth:
         match action:
             case act.Discard():
                 return self.discarding(server, action)
-            case act.TakeRole(epoch=epoch):
+            case act.TakeRole(epoch=epoch, cause=cause):
+                if cause is Cause.OPERATOR and self.leaders.get(epoch - 1) != server.index:
+                    self.ordered = epoch
                 return self.taking_role(server, epoch)
+            case act.Release(epoch=epoch):
+                self.released.add(epoch)
+            case act.Promote():
+                self.promoting(server, action)
             case act.SetAside():
                 self.setting_aside(server, action)
             case _:
@@ -114,7 +124,30 @@ class Truth:
         self._nothing_acknowledged_is_lost(server, epoch)
         self.leaders[epoch], self.begun[epoch] = server.index, length
         there = {entry.uid for entry in data.history}
-        return tuple((uid, epoch - 1) for uid in uids_by_position(before).values() if uid not in there)
+        left = [uid for uid in uids_by_position(before).values() if uid not in there]
+        if epoch - 1 in self.released and left:
+            raise PropertyBroken(
+                "switchover-loses-nothing",
+                f"the {server.party} takes over epoch {epoch - 1}, which was released, without operations {left}",
+            )
+        return tuple((uid, epoch - 1) for uid in left)
+
+    def promoting(self, server: Seen, action: act.Promote) -> None:
+        """`exact-loss` of an order's statement: what is kept is complete, and the queue ends where it says."""
+        image = server.image
+        kept = len(image.data.history)
+        if self.leaders.get(image.lineage) == server.index:
+            last = max(uids_by_position(image), default=0)
+        else:
+            last = max(image.safe, default=kept)
+            while kept + 1 in image.safe and image.safe[kept + 1].status is not Status.NONE:
+                kept += 1
+        if (action.kept, action.last) != (kept, last):
+            raise PropertyBroken(
+                "exact-loss",
+                f"the {server.party} is promoted and states kept {action.kept}, last {action.last}; "
+                f"it has {kept} updates complete, and its queue ends with {last}",
+            )
 
     def setting_aside(self, server: Seen, action: act.SetAside) -> None:
         """`exact-loss` of a rejoin's statement: what is kept is in the new leader's data, and the rest is not."""
@@ -161,7 +194,7 @@ class Truth:
             return
         there = dict(server.image.data.history)
         for uid, (since, changed) in self.acknowledged.items():
-            if since < epoch and there.get(uid) is not changed:
+            if self.ordered <= since < epoch and there.get(uid) is not changed:
                 raise PropertyBroken(
                     "nothing-acknowledged-is-lost",
                     f"operation {uid}, acknowledged in epoch {since}, "

@@ -111,6 +111,13 @@ ENTRIES: tuple[Entry, ...] = (
         "only_with_the_latest_data",
     ),
     without(
+        "REJOIN-4",
+        "A server that released its role changes its mind, and nobody ordered it to; its peer is shut out.",
+        breaks(SETTLES, 3, RELEASED + zero(act.StepDown), TIME + zero(act.Promote) + granted(0)),
+        "unordered_only_if_it_logged_nothing",
+        "unordered",
+    ),
+    without(
         "LOSS-1",
         "The statement of a takeover lists less than was discarded.",
         breaks(LOSS, 4, SERVES + WRITES + one(act.Store), FAILOVER, only_the_new),

@@ -73,7 +73,8 @@ def switchover_settles(world: World, c: Constants, at: Place) -> bool:
 
     def settles(index: int, me: Side, peer: Side) -> bool:
         released = (world.leader == index) & (world.epoch >= 1) & (me.know.released == world.epoch)
-        return implies(released & not_(succeeds_itself(world)), may_succeed(world, 1 - index, c))
+        ordered = succeeds_itself(world) & (me.obeys > world.epoch)
+        return implies(released & not_(ordered), may_succeed(world, 1 - index, c))
 
     return both(world, settles)
 

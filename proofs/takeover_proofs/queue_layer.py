@@ -395,7 +395,10 @@ def released_is_complete(world: World, c: Constants, at: Place) -> bool:
         reported = (peer.reported_epoch == world.epoch) & (know.logged <= peer.know.reported)
         open_to_it = world.witness.eligible & (world.witness.version == know.version)
         granted = world.witness.holder != world.leader
-        may = choose(world.witness.epoch == world.epoch, open_to_it, granted | succeeds_itself(world))
+        ordered = implies(me.asked > world.epoch, me.obeys > world.epoch)
+        may = (
+            choose(world.witness.epoch == world.epoch, open_to_it, granted | succeeds_itself(world)) & ordered
+        )
         hidden = not_(know.serving) & not_(know.intercepting)
         return implies(released, finished & reported & follows(world, 1 - index) & may & hidden)
 

@@ -170,7 +170,7 @@ class _Search:
 
 _KINDS = (Tick, Forget, *act.ServerAction.__args__, *act.WitnessAction.__args__)
 _FIELDS = sorted({f.name for kind in _KINDS for f in fields(kind)} - {"to"} | {"clock", "sent"})
-_FLAGS = frozenset({"active", "enabled", "changed", "eligible", "promoted"})
+_FLAGS = frozenset({"active", "enabled", "changed", "eligible", "promoted", "ordered"})
 _TEXTS = frozenset({"clause", "reason"})
 
 

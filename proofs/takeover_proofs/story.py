@@ -31,7 +31,7 @@ SENTENCES: dict[type, str] = {
     act.CountLease: "counts on its lease for epoch {epoch} until {until}: it asked at {sent}",
     act.Release: "releases the role of epoch {epoch}",
     act.HearRelease: "hears that epoch {epoch} was released: its promise is over",
-    act.Promote: "is ordered to go on with its own data, complete up to update {kept}; its queue ends with {last}",
+    act.Promote: "is to go on with its own data{ordered}, complete up to update {kept}; its queue ends with {last}",
     act.Discard: "ends its drain with update {kept}, and {left}",
     act.TakeRole: "takes over: epoch {epoch} ({cause})",
     act.Enable: "enables the public identity until {until}",
@@ -66,7 +66,8 @@ _FLAGS: dict[str, tuple[str, str]] = {
     "enabled": ("hidden", "showing itself"),
     "changed": ("changing nothing", "changing the data"),
     "eligible": ("not eligible", "eligible"),
-    "promoted": ("", " on an operator's order"),
+    "promoted": ("", " as one that is promoted"),
+    "ordered": ("", " on an operator's order"),
 }
 _CHOICES: dict[str, type] = {"status": Status, "queue": Queue, "cause": Cause, "to": Identity}
 

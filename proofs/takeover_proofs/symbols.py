@@ -91,6 +91,7 @@ QUEUE_WORDS = frozenset(
         "peer_released",
         "copied_begun",
         "asked",
+        "obeys",
         "parted",
         "misstated",
         "handed",
@@ -99,7 +100,7 @@ QUEUE_WORDS = frozenset(
 )
 """The names of the fields that only the queue layer speaks of."""
 
-ENUMERATIONS = {"status": (0, 2), "queue": (0, 1), "cause": (0, 3)}
+ENUMERATIONS = {"status": (0, 2), "queue": (0, 1), "cause": (0, 4)}
 """The ranges of the fields that are enumerations."""
 
 TableMaker = Callable[[str, type], Any]

@@ -186,8 +186,10 @@ def _did(world: World, me: int, action: act.ServerAction, clock: int, sent: int)
             side = replace(side, declared=old.declared.put(version, _code(eligible)))
         case act.Copy(begun=begun, upto=upto):
             side = replace(side, copied=upto, copied_begun=begun)
-        case act.Promote():
-            side = replace(side, asked=greatest(old.asked, old.know.epoch + 1))
+        case act.Promote(ordered=ordered):
+            next_one = old.know.epoch + 1
+            obeys = choose(ordered, greatest(old.obeys, next_one), old.obeys)
+            side = replace(side, asked=greatest(old.asked, next_one), obeys=obeys)
         case act.Discard():
             more = settled(old.know, old.know.applied + 1)
             side = replace(side, cut_short=old.cut_short | more)

@@ -79,7 +79,9 @@ class Side:
     copied_begun: int = 0
     """Where it said, with that copy, that its own epochs began."""
     asked: int = 0
-    """The highest epoch that it may have asked the witness for on an operator's order."""
+    """The highest epoch that it may have asked the witness for as one that is promoted."""
+    obeys: int = 0
+    """The highest epoch that an operator ordered it to ask for."""
     parted: int = 0
     """How much of its history the peer took over from it when it last did."""
     misstated: bool = False

@@ -129,14 +129,16 @@ class HearRelease:
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """An operator orders this server to begin the next epoch with its own data, and accepts what that loses. The order
-    lasts until the server takes the role, follows again, or ends."""
+    """This server is to begin the next epoch with its own data: an operator orders it and accepts what that loses, or
+    its own takeover was cut. That lasts until it takes the role, follows again, or ends."""
 
     epoch: int
     kept: int
     """What it has, as far as is known now: the last update that is complete here."""
     last: int
     """The highest update in its queue; kept + 1 to here are lost, and whatever never reached it."""
+    ordered: bool
+    """Whether an operator ordered it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +339,7 @@ class Grant:
     epoch: int
     until: int
     promoted: bool
-    """It asked on an operator's order (`Promote`)."""
+    """It asked as one that is promoted (`Promote`)."""
 
 
 @dataclass(frozen=True, slots=True)

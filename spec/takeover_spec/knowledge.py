@@ -48,7 +48,7 @@ class Knowledge:
     begun: int = 0
     """Where the first of the epochs began that it led without following in between. Durable."""
     promoted: bool = False
-    """An operator ordered it to begin the next epoch with its own data."""
+    """It is to begin the next epoch with its own data, on an operator's order or because its takeover was cut."""
     keeps: int = 0
     """If so, and it was active: the last update of its own that the next epoch begins with."""
     started: int = 0

@@ -240,7 +240,7 @@ def lease_is_kept(know: WitnessKnowledge, action: act.Grant, now: int, c: Consta
 
 @_rule("LEASE-3", act.Grant)
 def only_to_an_eligible_server(know: WitnessKnowledge, action: act.Grant, now: int, c: Constants) -> bool:
-    """A lease in a new epoch is granted only to a server recorded as eligible, to the first one, or on an order."""
+    """A lease in a new epoch is granted only to a server recorded as eligible, to the first one, or to one promoted."""
     eligible = (know.epoch == 0) | (know.eligible & (action.to != know.holder))
     return implies(action.epoch > know.epoch, eligible | action.promoted)
 
@@ -330,7 +330,9 @@ def goodbye_is_not_silence(know: Knowledge, action: act.TakeRole, now: int, c: C
     silence = implies(know.peer_left, action.cause != Cause.SILENCE)
     first = implies(action.cause == Cause.FIRST, action.epoch == 1)
     released = implies(action.cause == Cause.RELEASE, know.peer_released == know.epoch)
-    return silence & first & released & implies(action.cause == Cause.OPERATOR, know.promoted)
+    ordered = implies(action.cause == Cause.OPERATOR, know.promoted)
+    unserved = know.promoted & know.returned & (know.keeps == know.applied)
+    return silence & first & released & ordered & implies(action.cause == Cause.RESUMED, unserved)
 
 
 @_rule("ROLE-5", act.TakeRole)
@@ -457,7 +459,7 @@ def returned_has_nothing_to_drain(know: Knowledge, action: act.Discard, now: int
 
 @_rule("REJOIN-3", act.TakeRole)
 def nobody_returns_by_itself(know: Knowledge, action: act.TakeRole, now: int, c: Constants) -> bool:
-    """A server that was active does not take over again before it has been resynchronised, but on an order."""
+    """A server that was active does not take over again before it has been resynchronised, unless it is promoted."""
     return not_(know.returned) | know.promoted
 
 
@@ -474,6 +476,13 @@ def only_with_the_latest_data(know: Knowledge, action: act.Promote, now: int, c:
 def states_what_is_discarded(know: Knowledge, action: act.Discard, now: int, c: Constants) -> bool:
     """The loss statement of a takeover says what was applied and what was discarded, to the update."""
     return (action.epoch == know.epoch) & (action.kept == know.applied) & (action.last == know.newest)
+
+
+@_rule("REJOIN-4", act.Promote)
+def unordered_only_if_it_logged_nothing(know: Knowledge, action: act.Promote, now: int, c: Constants) -> bool:
+    """Without an order only a server is promoted that was active last, has logged nothing and has not released."""
+    cut = know.returned & (know.logged == know.applied) & (know.released < know.epoch)
+    return action.ordered | cut
 
 
 @_rule("LOSS-1", act.Promote)

@@ -240,7 +240,7 @@ class AskLease:
     run: int
     sent: int
     promoted: bool
-    """An operator ordered it: grant it whether or not this server is recorded as eligible (REJOIN-4)."""
+    """This server is promoted: grant it whether or not it is recorded as eligible (REJOIN-4)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class Cause(IntEnum):
     """The active server released the role: a switchover."""
     OPERATOR = 3
     """A person ordered it, and accepts what it loses (REJOIN-4)."""
+    RESUMED = 4
+    """It was active last and had logged nothing yet: its own takeover was cut, and goes on (SWITCH-2)."""
 
 
 @dataclass(frozen=True, slots=True)

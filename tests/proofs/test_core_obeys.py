@@ -110,14 +110,14 @@ def _modest(turn: Turn, order: int) -> None:
     """Goes on with what its epoch began with, whatever it carried out since."""
     know = turn.know
     if not know.active and know.seen <= know.epoch:
-        turn.do(act.Promote(know.epoch, know.applied, know.logged if know.returned else know.newest))
+        turn.do(act.Promote(know.epoch, know.applied, know.logged if know.returned else know.newest, True))
 
 
 def _ordered(turn: Turn, order: int) -> None:
     """Takes an order on with data of whatever epoch."""
     know = turn.know
     if know.returned and not know.active:
-        turn.do(act.Promote(know.epoch, state.carried_upto(know), know.logged))
+        turn.do(act.Promote(know.epoch, state.carried_upto(know), know.logged, True))
 
 
 @pytest.mark.parametrize(

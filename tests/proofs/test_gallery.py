@@ -32,7 +32,7 @@ LENGTHS = {
     "ROLE-1": 2, "ROLE-2": 11, "ROLE-5": 32, "ROLE-5:old-declaration": 31,
     "REJOIN-2": 18, "REJOIN-2:old-declaration": 24, "REJOIN-2:torn-copy": 19, "REJOIN-2:twice": 23,
     "SWITCH-1": 22, "SWITCH-1:log": 23, "SWITCH-2": 17, "SWITCH-2:declared": 18,
-    "REJOIN-1": 24, "REJOIN-3": 18, "REJOIN-4": 15,
+    "REJOIN-1": 24, "REJOIN-3": 18, "REJOIN-4:unordered": 20, "REJOIN-4": 15,
     "LOSS-1": 19, "LOSS-1:rejoin": 24, "LOSS-1:copy": 24, "LOSS-1:order": 15,
     "clocks": 17, "kernel": 17, "durable": 26, "truthful": 15,
 }  # fmt: skip

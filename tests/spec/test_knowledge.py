@@ -212,7 +212,7 @@ CASES = [
     Case(act.HearRelease(6), {"given_until": NOW, "peer_released": 6}),
     Case(act.HearRelease(5), {"peer_released": 5}),
     Case(act.HearRelease(2), {}),
-    Case(act.Promote(5, 28, 30), {"promoted": True, "keeps": 28}, {"promoted": False}),
+    Case(act.Promote(5, 28, 30, True), {"promoted": True, "keeps": 28}, {"promoted": False}),
     # taking over
     Case(
         act.Discard(5, 20, 23),

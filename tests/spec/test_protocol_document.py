@@ -292,7 +292,7 @@ def test_the_document_and_the_code_agree(check: Callable[[str], Iterator[str]]) 
         (messages, "| `Newer` |", "| `Newest` |", "messages: "),
         (messages, "`status`, `amount` |", "`status` |", "UpdateStatus: "),
         (messages, "4,194,304", "4,000,000", "the document does not say '4,194,304'"),
-        (enumerations, "`release` or", "`switchover` or", "RELEASE is not named"),
+        (enumerations, "`release`, `operator`", "`switchover`, `operator`", "RELEASE is not named"),
         (enumerations, "| `expiry_slack_ns` |", "| `slack_ns` |", "constants: "),
         (trace_format, "`unsafe`,\n", "\n", "found by a server: "),
         (trace_format, "10,000,000", "1,000,000", "the document does not say that 10,000,000 updates are the most"),

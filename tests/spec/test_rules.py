@@ -138,6 +138,9 @@ OLD = replace(
 LAST = replace(OLD, seen=3)
 """Was the leader, and nobody has been since."""
 
+UNSERVED = replace(LAST, logged=10, carried=_statuses(), newest=10)
+"""The same, when it had logged nothing."""
+
 ORDERED = replace(LAST, promoted=True, keeps=14, lease_epoch=4, lease_until=5800)
 """The same, ordered to go on with what it carried out, and granted the lease for that."""
 
@@ -318,6 +321,12 @@ CASES = [
     Case("called the first, and is not", CHALLENGER, act.TakeRole(4, Cause.FIRST), "ROLE-4"),
     Case("silence after a goodbye", replace(CHALLENGER, peer_left=True), act.TakeRole(4, Cause.SILENCE), "ROLE-4"),
     Case("by order, not silence", replace(CHALLENGER, peer_left=True, promoted=True), act.TakeRole(4, Cause.OPERATOR)),
+    Case(
+        "its takeover goes on",
+        replace(UNSERVED, promoted=True, keeps=10, lease_epoch=4, lease_until=5800),
+        act.TakeRole(4, Cause.RESUMED),
+    ),
+    Case("its takeover goes on, with updates", ORDERED, act.TakeRole(4, Cause.RESUMED), "ROLE-4"),
     Case("an order that nobody gave", CHALLENGER, act.TakeRole(4, Cause.OPERATOR), "ROLE-4"),
     Case(
         "released before a goodbye",
@@ -415,23 +424,27 @@ CASES = [
     Case("takes over without a copy", replace(CHALLENGER, returned=True), act.TakeRole(4, Cause.SILENCE), "REJOIN-3"),
     Case("goes on as it was ordered to", ORDERED, act.TakeRole(4, Cause.OPERATOR)),
     # REJOIN-4
-    Case("ordered to go on", LAST, act.Promote(3, 14, 15)),
-    Case("ordered to take over", FOLLOWER, act.Promote(3, 12, 15)),
-    Case("ordered while active", LEADER, act.Promote(3, 12, 12), "REJOIN-4 LOSS-1"),
-    Case("ordered, and is active", replace(LEADER, newest=10, logged=10), act.Promote(3, 10, 10), "REJOIN-4"),
-    Case("ordered with data of an epoch that is over", OLD, act.Promote(3, 14, 15), "REJOIN-4"),
-    Case("ordered for another epoch", LAST, act.Promote(2, 14, 15), "REJOIN-4"),
+    Case("ordered to go on", LAST, act.Promote(3, 14, 15, True)),
+    Case("ordered to take over", FOLLOWER, act.Promote(3, 12, 15, True)),
+    Case("ordered while active", LEADER, act.Promote(3, 12, 12, True), "REJOIN-4 LOSS-1"),
+    Case("ordered, and is active", replace(LEADER, newest=10, logged=10), act.Promote(3, 10, 10, True), "REJOIN-4"),
+    Case("ordered with data of an epoch that is over", OLD, act.Promote(3, 14, 15, True), "REJOIN-4"),
+    Case("not ordered, and nothing logged", UNSERVED, act.Promote(3, 10, 10, False)),
+    Case("not ordered, and something logged", LAST, act.Promote(3, 14, 15, False), "REJOIN-4"),
+    Case("not ordered, and released", replace(UNSERVED, released=3), act.Promote(3, 10, 10, False), "REJOIN-4"),
+    Case("not ordered, as a follower", STUCK, act.Promote(3, 12, 15, False), "REJOIN-4"),
+    Case("ordered for another epoch", LAST, act.Promote(2, 14, 15, True), "REJOIN-4"),
     # LOSS-1
     Case("more kept than applied", STUCK, act.Discard(3, 13, 15), "LOSS-1"),
     Case("less lost than stored", STUCK, act.Discard(3, 12, 14), "LOSS-1"),
     Case("a loss of another epoch", STUCK, act.Discard(2, 12, 15), "LOSS-1"),
-    Case("more kept than carried out", LAST, act.Promote(3, 15, 15), "LOSS-1"),
-    Case("less kept than carried out", LAST, act.Promote(3, 13, 15), "LOSS-1"),
-    Case("less kept than it began with", LAST, act.Promote(3, 9, 15), "LOSS-1"),
-    Case("less listed than logged, on an order", LAST, act.Promote(3, 14, 14), "LOSS-1"),
-    Case("more kept than settled", FOLLOWER, act.Promote(3, 13, 15), "LOSS-1"),
-    Case("less kept than settled", FOLLOWER, act.Promote(3, 11, 15), "LOSS-1"),
-    Case("less listed than stored, on an order", FOLLOWER, act.Promote(3, 12, 14), "LOSS-1"),
+    Case("more kept than carried out", LAST, act.Promote(3, 15, 15, True), "LOSS-1"),
+    Case("less kept than carried out", LAST, act.Promote(3, 13, 15, True), "LOSS-1"),
+    Case("less kept than it began with", LAST, act.Promote(3, 9, 15, True), "LOSS-1"),
+    Case("less listed than logged, on an order", LAST, act.Promote(3, 14, 14, True), "LOSS-1"),
+    Case("more kept than settled", FOLLOWER, act.Promote(3, 13, 15, True), "LOSS-1"),
+    Case("less kept than settled", FOLLOWER, act.Promote(3, 11, 15, True), "LOSS-1"),
+    Case("less listed than stored, on an order", FOLLOWER, act.Promote(3, 12, 14, True), "LOSS-1"),
     Case("another beginning", replace(LEADER, logged=14), act.Copy(3, 9, 14), "LOSS-1"),
     Case("everything logged is listed", OLD, act.SetAside(3, 12, 15)),
     Case("less listed than logged", OLD, act.SetAside(3, 12, 14), "LOSS-1"),

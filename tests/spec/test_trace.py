@@ -164,7 +164,7 @@ PROMOTED = Run(
     ),
     [
         (5000, act.Start(False, False, 0, 7200)),
-        (5100, act.Promote(3, 12, 13)),
+        (5100, act.Promote(3, 12, 13, True)),
         (7200, act.CountLease(4, 7100, 8000)),
         (7230, act.TakeRole(4, Cause.OPERATOR)),
         (7300, act.Copy(4, 8, 12)),

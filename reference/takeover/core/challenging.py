@@ -34,7 +34,7 @@ def is_handed(know: Knowledge) -> bool:
 def cause_of(know: Knowledge) -> Cause:
     """Why this server takes over, when it does (ROLE-4)."""
     if know.promoted:
-        return Cause.OPERATOR
+        return Cause.RESUMED if know.returned and know.keeps == know.applied else Cause.OPERATOR
     if is_handed(know):
         return Cause.RELEASE
     return Cause.FIRST if know.epoch == 0 else Cause.SILENCE
@@ -63,6 +63,14 @@ def refrain(turn: Turn, clause: str, reason: str) -> None:
     if turn.core.refrained != reason:
         turn.do(act.Refrain(clause, reason))
         turn.note(refrained=reason)
+
+
+def _was_cut(turn: Turn) -> bool:
+    """Whether this server was active last and logged nothing, and whoever may succeed it had time to (SWITCH-2)."""
+    know = turn.know
+    last = know.returned and know.seen == know.epoch and know.logged == know.applied
+    first_others = turn.now >= know.given_until + turn.settings.constants.lease_ns
+    return last and first_others and know.released < know.epoch and not know.promoted
 
 
 def refuse(turn: Turn, order: int, refusal: Refusal) -> None:
@@ -95,6 +103,8 @@ def beat(turn: Turn) -> None:
         say_released(turn)
         turn.note(beat_at=turn.now + turn.settings.beat_ns // ASKS_PER_BEAT)
         if turn.now >= turn.know.given_until:
+            if _was_cut(turn):
+                turn.do(act.Promote(turn.know.epoch, turn.know.applied, turn.know.applied, False))
             reason = why_not(turn)
             if reason:
                 refrain(turn, *reason)

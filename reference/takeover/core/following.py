@@ -57,7 +57,9 @@ def promise_asked(turn: Turn, epoch: int, run: int, sent: int) -> None:
         return  # it holds the lease of the next epoch: whoever asks is on the way out
     until = max(turn.know.given_until, turn.now + turn.settings.constants.promise_ns)
     if turn.know.promoted:
-        challenging.refrain(turn, "REJOIN-4", "the active server is heard: the order to take over is void")
+        challenging.refrain(
+            turn, "REJOIN-4", "the active server is heard: taking over with this data is void"
+        )
     turn.do(act.Promise(epoch, until))
     turn.note(beat_at=until, promised=True, refrained="")  # there is nothing to look around for before
     turn.say(wire.Promised(epoch, run, sent))

@@ -92,9 +92,9 @@ def promote_asked(turn: Turn, order: int) -> None:
         return
     know = turn.know
     if know.returned:
-        turn.do(act.Promote(know.epoch, carried_upto(know), know.logged))
+        turn.do(act.Promote(know.epoch, carried_upto(know), know.logged, True))
     else:
-        turn.do(act.Promote(know.epoch, status_upto(know), know.newest))
+        turn.do(act.Promote(know.epoch, status_upto(know), know.newest, True))
     turn.note(beat_at=turn.now)
     turn.ask(Answer(order, True, "", ""))
 
