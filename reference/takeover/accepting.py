@@ -2,7 +2,7 @@
 
 Everybody else is refused, and the reason logged: who dialled, and why it was turned away. Nothing of what a stranger
 sends is looked at before that, and strangers cannot use the server up: only so many may be on their way in at once,
-each for a limited time, and a reason that comes again and again is logged once a minute.
+each for a limited time, and a reason that comes again and again is logged once a second, with a count.
 
 Refused: `asyncio.start_server` with a TLS context. When a handshake fails it tells nobody.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -20,6 +19,7 @@ from takeover.channel import HELLO_TIMEOUT_S, Connection, greet
 from takeover.endpoint import Endpoint
 from takeover.errors import EnvironmentFault, PeerError
 from takeover.keys import Keys, refusal_of
+from takeover.logs import Repeats
 from takeover_spec.wire import Hello
 
 log = logging.getLogger("takeover.accepting")
@@ -27,11 +27,8 @@ log = logging.getLogger("takeover.accepting")
 GREETED_MAX = 64
 """How many connections may be on their way in at once; more have to wait."""
 
-REPEAT_S = 60.0
-"""After how long the same refusal of the same host is logged again, in seconds."""
-
-REASONS_MAX = 1_000
-"""How many refusals are remembered for that."""
+REPEAT_S = 1.0
+"""After how long the same refusal of the same host is logged again, in seconds, with how often it came."""
 
 _ACCEPT_RETRY_S = 0.1
 """How long after no connection could be accepted (too many open files, say) another is tried, in seconds."""
@@ -61,7 +58,7 @@ class Acceptor:
         self._start_task = start_task
         self._room = asyncio.Semaphore(GREETED_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._logged: dict[tuple[str, str], float] = {}
+        self._repeats = Repeats()
         self._socket: socket.socket | None = None
 
     def start(self) -> None:
@@ -127,13 +124,10 @@ class Acceptor:
 
     def _complain(self, what: str, who: str, reason: str) -> None:
         """Log what went wrong with whom, unless the same was logged a moment ago."""
-        now = time.monotonic()
-        if now - self._logged.get((who, reason), -REPEAT_S) < REPEAT_S:
+        count = self._repeats.count((what, who, reason), REPEAT_S)
+        if count == 0:
             return
-        if len(self._logged) >= REASONS_MAX:
-            self._logged.clear()
-        self._logged[who, reason] = now
-        fields = {"from": who, "expected": " or ".join(self._expected)}
+        fields = {"from": who, "expected": " or ".join(self._expected), "times": count}
         log.warning("%s: %s: %s", what, who, reason, extra={"fields": fields})
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from takeover.accepting import Acceptor
 from takeover.channel import Connection, dial
@@ -41,6 +41,9 @@ INBOX_MAX = 2_000
 
 class Link:
     """A connection to one other party, and its successors."""
+
+    NAME: ClassVar[str]
+    """Whom it leads to, for the log."""
 
     def __init__(self, node: Node, hello: wire.Hello) -> None:
         self._node = node
@@ -81,7 +84,7 @@ class Link:
     def _complain(self, problem: str) -> None:
         """Log why the link is down, once."""
         if problem != self._complaint:
-            log.warning("a link is down: %s", problem, extra={"fields": {"link": type(self).__name__}})
+            log.warning("the link to the %s is down: %s", self.NAME, problem)
             self._complaint = problem
 
     async def _listen_to(self, connection: Connection) -> None:
@@ -89,9 +92,7 @@ class Link:
         self._drop()
         self._connection = connection
         self._complaint = ""
-        log.info(
-            "a link is up", extra={"fields": {"link": type(self).__name__, "to": connection.theirs.party}}
-        )
+        log.info("the link to the %s is up", self.NAME, extra={"fields": {"to": connection.theirs.party}})
         self._came_up()
         try:
             async for message in connection.messages():
@@ -102,6 +103,7 @@ class Link:
             self._complain(str(error))
         finally:
             if self._connection is connection:
+                self._complain("the connection ended")
                 self._drop()
                 self._went_down()
             else:
@@ -145,6 +147,8 @@ class WitnessLink(Link):
     What was declared last is said again whenever the link comes up: a witness that lost its record, and was told which
     epoch to adopt, has to hear it.
     """
+
+    NAME = "witness"
 
     def __init__(self, node: Node, hello: wire.Hello) -> None:
         super().__init__(node, hello)
@@ -192,6 +196,8 @@ def witness_link(node: Node, hello: wire.Hello) -> WitnessLink | EtcdLink:
 
 class PeerLink(Link):
     """The link to the peer, with what is shipped over it."""
+
+    NAME = "peer"
 
     def __init__(self, node: Node, hello: wire.Hello) -> None:
         super().__init__(node, hello)

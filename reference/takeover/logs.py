@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
+from collections.abc import Hashable
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 
 
@@ -25,7 +28,38 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return json.dumps(line, default=_plain)
+
+
+class Repeats:
+    """Lets what comes again and again into the log only now and then, with how often it came."""
+
+    def __init__(self, most: int = 1_000) -> None:
+        """So many different things are remembered at most."""
+        self._most = most
+        self._passed: dict[Hashable, tuple[float, int]] = {}
+
+    def count(self, thing: Hashable, pause_s: float) -> int:
+        """It came: how often since it passed last, this time with it; 0 if that is less than `pause_s` ago."""
+        now = time.monotonic()
+        at, held_back = self._passed.get(thing, (now - pause_s, 0))
+        if now - at < pause_s:
+            self._passed[thing] = (at, held_back + 1)
+            return 0
+        if thing not in self._passed and len(self._passed) >= self._most:
+            self._passed.clear()
+        self._passed[thing] = (now, 0)
+        return held_back + 1
+
+
+def _plain(value: object) -> object:
+    """What JSON has no form for, as a person reads it."""
+    return value.name.lower() if isinstance(value, Enum) else str(value)
+
+
+def named(values: dict[str, object]) -> dict[str, object]:
+    """Fields for a record; enumerations by their names, for JSON would take those that are numbers for numbers."""
+    return {name: _plain(value) if isinstance(value, Enum) else value for name, value in values.items()}
 
 
 def set_up(level: str, file: Path | None) -> None:

@@ -31,6 +31,7 @@ from takeover.interception import Interception, NotAccepted
 from takeover.keys import Keys
 from takeover.links import STORE_RETRY_S, PeerLink, witness_link
 from takeover.linux import boottime_ns
+from takeover.logs import Repeats
 from takeover.offers import Offers
 from takeover.performing import Performer
 from takeover.queues import status_of
@@ -51,6 +52,9 @@ ROUND_EVENTS_MAX = 256
 
 BREATH_EVENTS = 32
 """After so many events, or updates, the clock and the grants have their turn."""
+
+REFUSED_LOG_S = 1.0
+"""After how long it is logged again that an update found no room, in seconds."""
 
 _URGENT = (wire.AskPromise, wire.Promised)
 """The messages that are dealt with before all others."""
@@ -93,6 +97,7 @@ class Node:
         self.performer = Performer(self)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._failure: BaseException | None = None
+        self._repeats = Repeats()
         hello = wire.hello(config.pair, header.party, self.trace.run, c)
         self.peer = PeerLink(self, hello)
         self.witness = witness_link(self, hello)
@@ -277,6 +282,9 @@ class Node:
             if self.store.make_room(error):
                 self.offers.put_back(offer)
                 return
+            if count := self._repeats.count("full", REFUSED_LOG_S):
+                fields = {"times": count}
+                log.error("an update of an application is refused: %s", error, extra={"fields": fields})
             offer.fail(NotAccepted(str(error), "ENOSPC"))
             return
         if not logs:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, assert_never
 from takeover.core import events as ev
 from takeover.core.effects import Answer, Effect, Say, SayWitness, Ship, StateLoss, TakeCopy
 from takeover.errors import CallerError, DiskFull, EnvironmentFault, TakeoverError
+from takeover.logs import named
 from takeover.operations import Outcome
 from takeover.queues import Entry
 from takeover.store import remove
+from takeover.telling import in_words
 from takeover_spec import actions as act
 from takeover_spec import wire
 from takeover_spec.words import Status
@@ -61,6 +63,7 @@ class Performer:
         self.copy_wanted = False
         """A copy for the peer is to be taken as soon as everything logged is carried out."""
         self._acknowledged_alone = False
+        self._enabled = False
 
     async def perform(self, effects: tuple[Effect, ...], now: int, context: Any) -> None:
         """Carry the effects out in their order; `context` is what the event brought with it."""
@@ -141,17 +144,22 @@ class Performer:
             case act.Trim(_, upto):
                 self._node.store.trim(upto, needs_room=self._node.is_full())
             case act.Promise(epoch, _) | act.HearEpoch(epoch):
+                if isinstance(action, act.HearEpoch):
+                    log.info(in_words(action))
                 self._node.store.see(epoch)
             case act.HearGoodbye() | act.HearReturn():
+                log.info(in_words(action))
                 self._node.store.peer_left(isinstance(action, act.HearGoodbye))
             case act.HearRelease(epoch):
+                if epoch > self._node.store.state.peer_released:
+                    log.info(in_words(action))
                 self._node.store.hear_release(epoch)
             case act.Refrain():
                 self.last_refrain = action
                 self.refusals.append(Refusal(datetime.now(UTC), action.clause, action.reason))
                 self.refusals_total[action.clause] += 1
                 fields = {"clause": action.clause, "reason": action.reason}
-                log.warning("does not take over", extra={"fields": fields})
+                log.warning(in_words(action), extra={"fields": fields})
             case (
                 act.Discard()
                 | act.TakeRole()
@@ -168,16 +176,10 @@ class Performer:
                 | act.Copy()
             ):
                 await self._change(action)
-            case (
-                act.ReportSafe()
-                | act.CountPromise()
-                | act.CountLease()
-                | act.HearSafe()
-                | act.Drop()
-                | act.Declare()
-                | act.HearRecorded()
-            ):
+            case act.ReportSafe() | act.CountPromise() | act.CountLease() | act.HearSafe() | act.Drop():
                 pass  # known, and said or heard: there is nothing to be done about it
+            case act.Declare() | act.HearRecorded():
+                log.info(in_words(action), extra={"fields": _fields(action)})
             case _:
                 assert_never(action)
 
@@ -188,8 +190,10 @@ class Performer:
 
     async def _change(self, action: act.ServerAction) -> None:
         """The actions of which an operator wants to read in the log, or which wait for something."""
-        if not isinstance(action, act.Enable):
-            log.info(type(action).__name__, extra={"fields": _fields(action)})
+        enabled = isinstance(action, act.Enable)
+        if not (enabled and self._enabled):  # or else it is renewed, many times a minute
+            log.info(in_words(action), extra={"fields": _fields(action)})
+        self._enabled = enabled or (self._enabled and not isinstance(action, act.Disable | act.StepDown))
         match action:
             case act.Discard(_, kept, last):
                 await self.flush()
@@ -238,4 +242,4 @@ class Performer:
 
 
 def _fields(action: act.ServerAction) -> dict[str, Any]:
-    return {name: getattr(action, name) for name in action.__dataclass_fields__}
+    return named({name: getattr(action, name) for name in action.__dataclass_fields__})

@@ -28,8 +28,10 @@ from takeover.core.witness import (
 from takeover.granted_length import GrantedLength
 from takeover.keys import Keys
 from takeover.linux import boottime_ns
+from takeover.logs import named
 from takeover.service_manager import ServiceManager
 from takeover.start_checks import check_witness, open_data_directory
+from takeover.telling import in_words
 from takeover.tracing import TraceWriter
 from takeover.witness_record import read_record, record_of
 from takeover_spec import actions as act
@@ -63,6 +65,7 @@ class WitnessService:
             self._core, effects = begin_witness(config.constants, found, now, self._leased.longest_ns)
             self._carry_out(effects, now, None)
         self._connections: set[Connection] = set()
+        self._refused: dict[str, tuple[int, str, str]] = {}
         self._stopped = asyncio.Event()
         self._failure: Exception | None = None
 
@@ -126,6 +129,9 @@ class WitnessService:
                 self._said(connection, sender, message)
         finally:
             self._connections.discard(connection)
+            log.info(
+                "a server is not connected any more", extra={"fields": {"party": connection.theirs.party}}
+            )
 
     def _said(self, connection: Connection, sender: Identity, message: wire.Message) -> None:
         if self._failure:
@@ -136,6 +142,9 @@ class WitnessService:
             effects = answer_untold(message)
         else:
             self._core, effects = witness_step(self._core, sender, message, now)
+        for effect in effects:
+            if isinstance(effect, Answer):
+                self._log_refusal(sender.name.lower(), effect.message)
         try:
             self._carry_out(effects, now, connection)
         except Exception as failure:
@@ -151,7 +160,8 @@ class WitnessService:
                     connection.say(message)
                     continue
                 case act.Grant() | act.Record() | act.EndLease():
-                    self._save()
+                    if self._save():
+                        log.info(in_words(effect), extra={"fields": _fields(effect)})
                 case act.WitnessStart():
                     pass
                 case _:
@@ -164,13 +174,30 @@ class WitnessService:
         if self._trace:
             self._trace.flush()
 
-    def _save(self) -> None:
+    def _save(self) -> bool:
+        """Make durable what changed; whether anything did. A renewal changes nothing that is durable."""
         assert self._core is not None
         durable, saved = record_of(self._core.know), self._directory.state.load()
-        if durable != saved:  # a renewal changes nothing that is durable
+        if durable != saved:
             self._directory.state.save(durable)
         if saved and durable["epoch"] != saved["epoch"]:
             self._leased.waited_out()
+        return durable != saved
+
+    def _log_refusal(self, party: str, message: wire.Message) -> None:
+        """Log what is refused whom, once as long as it is the same."""
+        match message:
+            case wire.NotLeased(epoch, _, _, current, clause, reason):
+                if self._refused.get(party) != (epoch, clause, reason):
+                    fields = {"clause": clause, "epoch": epoch, "witness_epoch": current}
+                    log.warning("refuses the %s a lease: %s", party, reason, extra={"fields": fields})
+                self._refused[party] = (epoch, clause, reason)
+            case wire.Leased():
+                self._refused.pop(party, None)
+
+
+def _fields(action: act.WitnessAction) -> dict[str, Any]:
+    return named({name: getattr(action, name) for name in action.__dataclass_fields__})
 
 
 async def run_witness(config: WitnessConfig) -> None:

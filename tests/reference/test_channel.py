@@ -519,6 +519,7 @@ def test_the_same_refusal_is_logged_once_in_a_while(
     keys: Path, logged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stranger cannot fill the disk; another reason is logged at once, and the same one when its time has come."""
+    monkeypatch.setattr(accepting, "REPEAT_S", 60.0)
 
     async def play() -> None:
         async with listening(keys) as door:

@@ -239,3 +239,24 @@ def test_a_witness_that_cannot_save_never_speaks_again(
         witness._directory.close()
 
     asyncio.run(play())
+
+
+def test_it_logs_what_a_person_wants_to_follow(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A new epoch, a record, a refusal when it changes; a renewal, or the same refusal again, is nothing new."""
+
+    async def play() -> None:
+        witness = service(tmp_path)
+        await asyncio.sleep(0.002)  # the lease that it may have granted in a run before
+        with caplog.at_level("INFO"):
+            for _ in range(3):
+                said(witness, wire.AskLease(1, 7, 5, False))
+                said(witness, wire.DeclareEligible(1, 1, True))
+                said(witness, wire.AskLease(3, 7, 5, False), Identity.SECONDARY)
+        witness._directory.close()
+
+    asyncio.run(play())
+    assert [
+        "grants the primary the lease of epoch 1",
+        "records that the passive server is eligible",
+        "refuses the secondary a lease: the witness knows only older epochs: its record was lost, or it was told wrong",
+    ] == caplog.messages

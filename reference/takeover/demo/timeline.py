@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from takeover.linux import boottime_ns
+from takeover.telling import in_words
 from takeover_spec import actions as act
 from takeover_spec.codec import Malformed
 from takeover_spec.trace import parse_line
-from takeover_spec.words import Cause
 
 HELD_BACK_NS = 300_000_000
 """How long an event is held back for others that happened before it, in nanoseconds."""
@@ -27,13 +27,6 @@ _TOLD = re.compile(
     rb'|declare|copy|hear-epoch|step-down|set-aside|hear-goodbye|grant|record|end-lease)"'
 )
 """The actions of which something may be told; the others are not even parsed, for there are many."""
-
-_CAUSES = {
-    Cause.FIRST: "nobody has been active before",
-    Cause.SILENCE: "the active server is silent",
-    Cause.RELEASE: "the active server released it",
-    Cause.OPERATOR: "the operator said so",
-}
 
 
 class Timeline:
@@ -108,47 +101,12 @@ class _Follower:
         match action:
             case act.Enable(until):
                 enabled_until, self._enabled_until = self._enabled_until, until
-                return "" if t < enabled_until else "enables the public identity"
+                if t < enabled_until:
+                    return ""
             case act.Disable():
                 self._enabled_until = 0
-                return "disables the public identity"
-            case act.Grant(to, epoch):
+            case act.Grant(epoch=epoch):
                 before, self._epoch = self._epoch, epoch
-                return "" if epoch == before else f"grants the {to.name.lower()} the lease of epoch {epoch}"
-            case act.TakeRole(epoch, cause):
-                return f"takes the role of epoch {epoch}: {_CAUSES[cause]}"
-            case act.Discard(epoch, kept, last):
-                return f"has drained epoch {epoch}: kept up to update {kept}, discards {last - kept}"
-            case act.SetAside(epoch, kept, last):
-                return f"sets its queue of epoch {epoch} aside: update {kept} was kept, {last - kept} after it are lost"
-        return _brief(action)
-
-
-def _brief(action: act.Action) -> str:
-    """An action that needs nothing but itself to be put in words."""
-    match action:
-        case act.Start():
-            return "starts, passive and hidden"
-        case act.StartApplications():
-            return "intercepts, and starts the application"
-        case act.StopApplications():
-            return "stops the application"
-        case act.Refrain(clause, reason):
-            return f"does not take over: {reason} ({clause})"
-        case act.Declare(_, _, eligible):
-            return f"asks the witness to record that its peer is {'' if eligible else 'not '}eligible"
-        case act.Record(_, _, eligible):
-            return f"records that the passive server is {'' if eligible else 'not '}eligible"
-        case act.Copy(upto=upto):
-            return f"sends a copy of the data as of update {upto}"
-        case act.Resynchronise(epoch, upto):
-            return f"is resynchronised: it has epoch {epoch} as of update {upto}"
-        case act.HearEpoch(epoch):
-            return f"hears of epoch {epoch}"
-        case act.StepDown(epoch):
-            return f"is not active in epoch {epoch} any more"
-        case act.Release(epoch) | act.EndLease(epoch):
-            return f"epoch {epoch} is released"
-        case act.HearGoodbye():
-            return "hears the peer say goodbye"
-    return ""
+                if epoch == before:
+                    return ""
+        return in_words(action)
