@@ -22,7 +22,8 @@ What complicates it:
 - The mark is one bit, on packets of the public addresses only. It is taken off before anything else and at the end.
 - This machine must be able to *ask* who has the address, and to hear an announcement: that is how it reaches the
   address while the other server holds it.
-- `nft flush ruleset` takes the first table away, and the gate with it. The next `prepare` then fails.
+- `nft flush ruleset` takes the first table away, and the gate with it. The next `prepare` then fails; without one,
+  the address stays open.
 
 Refused: the set alone (it does not count the time that the machine slept, and outlives its holder); the owner's table
 alone (it ends only when the dying process gets the processor); an eBPF program with an absolute time, which no user

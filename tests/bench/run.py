@@ -1,6 +1,6 @@
 """The benchmarks: each figure as a ratio to a limit that is measured in the same run.
 
-    python tests/bench/run.py [queues] [drain] [failover] [verify]
+    python tests/bench/run.py [queues] [drain] [failover] [address] [verify]
 
 Nothing here is a test: machines differ and are busy. A figure says how far the code is from what the machine allows at
 that moment.
@@ -169,6 +169,17 @@ def _beyond_the_grant_ms(trace: Path) -> float:
     raise SystemExit(f"{trace}: the identity was never enabled")
 
 
+def address() -> None:
+    """The address on an interface: what a renewal costs, its first answer, and its last one against the grant's end."""
+    root = Path(__file__).parents[2]
+    program, scenarios = (
+        root / "tests" / "reference" / "address" / "run.py",
+        root / "tests" / "bench" / "address.py",
+    )
+    for scenario in ("renewing", "idle", "loaded"):
+        subprocess.run([sys.executable, str(program), str(root), str(scenarios), scenario], check=True)
+
+
 def verify() -> None:
     """The time of the proofs, against the minute they may take."""
     seconds = _seconds(
@@ -187,7 +198,7 @@ def _memory_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-BENCHMARKS = {work.__name__: work for work in (queues, drain, failover, verify)}
+BENCHMARKS = {work.__name__: work for work in (queues, drain, failover, address, verify)}
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--drain"]:

@@ -7,12 +7,15 @@ import importlib
 import sys
 from pathlib import Path
 
+from takeover.lab.namespaces import NEW_NETWORK, enter_user_namespace, unshare
+
 
 def main(root: str, file: str, function: str) -> None:
     """See the module's docstring."""
     sys.path.insert(0, root)
     stage = importlib.import_module("tests.reference.address.stage")
-    stage.enter_user_namespace()
+    enter_user_namespace()
+    unshare(NEW_NETWORK)
     name = ".".join(Path(file).relative_to(root).with_suffix("").parts)
     getattr(importlib.import_module(name), function)(stage.Stage())
 

@@ -15,11 +15,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from takeover.interface import Interface
+from takeover.lab.namespaces import NEW_NETWORK, unshare
 from takeover.linux import boottime_ns
 from takeover.netlink import (
     CREATE,
@@ -38,7 +38,6 @@ PAIR = "db"
 PUBLIC = ("192.0.2.10/24", "2001:db8::10/64")
 PORT = 80
 
-_NEW_NETWORK, _NEW_USER = 0x4000_0000, 0x1000_0000
 _NEWLINK, _GETNEIGH = 16, 30
 _LINK = struct.Struct("=BxHiII")
 _UP = 1
@@ -75,22 +74,22 @@ class Host:
         self.mac = bytes((2, 0, 0, 0, 0, number))
         self.addresses = (f"192.0.2.{number}", f"2001:db8::{number}")
         outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        checked(_libc.unshare(_NEW_NETWORK))
+        unshare(NEW_NETWORK)
         self.namespace = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        checked(_libc.setns(outside, _NEW_NETWORK))
+        checked(_libc.setns(outside, NEW_NETWORK))
         os.close(outside)
         self._outside: list[int] = []
 
     def __enter__(self) -> Host:
         self._outside.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
-        checked(_libc.setns(self.namespace, _NEW_NETWORK))
+        checked(_libc.setns(self.namespace, NEW_NETWORK))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         outside = self._outside.pop()
-        checked(_libc.setns(outside, _NEW_NETWORK))
+        checked(_libc.setns(outside, NEW_NETWORK))
         os.close(outside)
 
     def listen(self, port: int = PORT) -> socket.socket:
@@ -221,12 +220,3 @@ class Stage:
         body = _LINK.pack(0, 0, 0, _UP, _UP) + attribute(3, text(name)) + kind
         self._line.request(Message(_NEWLINK, body, CREATE | EXCLUSIVE))
         return socket.if_nametoindex(name)
-
-
-def enter_user_namespace() -> None:
-    """Be root in a user namespace and in a network without interfaces, as far as this process goes."""
-    user, group = os.geteuid(), os.getegid()
-    checked(_libc.unshare(_NEW_USER | _NEW_NETWORK))
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"0 {user} 1")
-    Path("/proc/self/gid_map").write_text(f"0 {group} 1")
