@@ -36,6 +36,8 @@ STARTS = {
     "an update is late": "default:heal,calm//2500/1,offer/0,work/0/1,work/0/3,delay/01/3500,crash/0,calm//2900",
     "taken over": "default:heal,calm//2500/1,crash/0,calm//3500/1",
     "back again": "default:heal,calm//2500/1,crash/0,calm//3500/1,heal,calm//1500/1",
+    "half handed over": "default:heal,calm//2500/1,offer/0/1,interrupt/1/9,switch/0/1000,calm//50",
+    "both down to one": "default:heal,calm//2500/1,crash/1,calm//1500/1,crash/0,start/0,calm//2500",
     "by promise": "default:heal,calm//2500,cut/0w,cut/w0,calm//1500",
     "slowly by promise": "default:heal,calm//2500,slow/10/400,cut/0w,cut/w0,calm//1500",
     "by lease": "default:heal,calm//2500,cut/01,calm//900",
