@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from takeover.config import NodeConfig
+from takeover.control import ControlServer, Orders
 from takeover.core import Settings, begin, counted_ns, step
 from takeover.core import events as ev
 from takeover.errors import ConfigurationError, DiskFull
@@ -38,7 +39,7 @@ from takeover.queues import status_of
 from takeover.service_manager import ServiceManager
 from takeover.serving import Serving
 from takeover.start_checks import check_node, open_data_directory
-from takeover.status import StatusServer, status_of_node
+from takeover.status import status_of_node
 from takeover.store import Store
 from takeover.tracing import TraceWriter
 from takeover_spec import actions as act
@@ -103,6 +104,8 @@ class Node:
         self.witness = witness_link(self, hello)
         socket = config.data_directory / "intercept.sock"
         self._interception = Interception(socket, self.offers.submit)
+        self.orders = Orders(self.tell)
+        self._control = ControlServer(config.data_directory, lambda: status_of_node(self), self.orders)
         self.serving = Serving(config, socket, self.start_task)
         self._metrics: Any = None
         self._manager = ServiceManager()
@@ -131,8 +134,7 @@ class Node:
             await self.identity.start()
             await self.performer.perform(self._first, self._began, None)
             await self._interception.start()
-            status = StatusServer(self.config.data_directory / "control.sock", lambda: status_of_node(self))
-            await status.start()
+            await self._control.start()
             if self.config.metrics:
                 figures = import_module(
                     "takeover.metrics"
@@ -149,7 +151,6 @@ class Node:
                     raise self._failure
                 await self._round()
                 self._manager.alive()
-            await status.stop()
         finally:
             self._manager.stopping()
             await self._close()
@@ -306,6 +307,7 @@ class Node:
             self._woken.set()
 
     async def _close(self) -> None:
+        await self._control.stop()
         self.offers.forget()
         self.offers.refuse()
         await self.serving.stop()

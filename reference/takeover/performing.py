@@ -87,6 +87,8 @@ class Performer:
                 self._node.start_task(self._state_loss(effect))
             case Answer():
                 log.info("an order is answered", extra={"fields": asdict(effect)})
+                self._node.trace.flush()
+                self._node.orders.answered(effect)
             case _:
                 await self._act(effect, now, context)
                 self._node.trace.note(effect, now)

@@ -1,26 +1,16 @@
-"""What a running server says of itself, over a Unix socket in its data directory."""
+"""What a running server says of itself."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import logging
-import os
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from takeover.core.ordering import promotion
 from takeover.core.state import status_upto
-from takeover.credentials import Credentials, credentials_of, may_operate
 from takeover.linux import boottime_ns
-from takeover_spec.knowledge import lapsed
+from takeover_spec.knowledge import Knowledge, lapsed
 
 if TYPE_CHECKING:
     from takeover.node import Node
-
-log = logging.getLogger("takeover.status")
-
-LINE_BYTES_MAX = 256
 
 
 def status_of_node(node: Node) -> dict[str, Any]:
@@ -70,6 +60,7 @@ def status_of_node(node: Node) -> dict[str, Any]:
             for r in performer.refusals
         ],
         "refusals_total": dict(performer.refusals_total),
+        "promotion": _promotion(know),
         "resynchronise": know.returned or know.seen > know.epoch,
         "intercepting": know.intercepting,
         "serving": know.serving and node.serving.conditions.all_are_well,
@@ -78,48 +69,6 @@ def status_of_node(node: Node) -> dict[str, Any]:
     }
 
 
-class StatusServer:
-    """Answers `status` with one line of JSON."""
-
-    def __init__(self, path: Path, status: Callable[[], dict[str, Any]]) -> None:
-        self._path = path
-        self._status = status
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        """Listen; a socket that an earlier process left is replaced."""
-        self._path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._asked, self._path, limit=LINE_BYTES_MAX)
-        self._path.chmod(0o600)
-
-    async def stop(self) -> None:
-        """Listen no more."""
-        if self._server:
-            self._server.close()
-        self._path.unlink(missing_ok=True)
-
-    async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            word = (await reader.readline()).strip()
-            refusal = _refusal(credentials_of(writer.get_extra_info("socket")))
-            if refusal:
-                answer = {"error": refusal}
-            elif word == b"status":
-                answer = self._status()
-            else:
-                answer = {"error": f"{word!r} is not known; known: status"}
-            writer.write(json.dumps(answer).encode() + b"\n")
-            await writer.drain()
-        except (ConnectionError, ValueError):
-            pass  # whoever asked is gone, or sent no line
-        finally:
-            writer.close()
-
-
-def _refusal(who: Credentials) -> str:
-    """Why this user may not ask; empty for one who may."""
-    if may_operate(who):
-        return ""
-    fields = {"pid": who.pid, "uid": who.uid}
-    log.warning("an operator is refused: user %d is not this server's", who.uid, extra={"fields": fields})
-    return f"user {who.uid} may not operate this server: only root and user {os.geteuid()} may"
+def _promotion(know: Knowledge) -> dict[str, int]:
+    kept, last = promotion(know)
+    return {"kept": kept, "last": last}

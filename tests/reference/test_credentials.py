@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from takeover import status
+from takeover import control
+from takeover.control import ControlServer, Orders
 from takeover.control_client import ask
 from takeover.credentials import Credentials, credentials_of, may_operate
 from takeover.errors import PeerError
-from takeover.status import StatusServer
 
 
 def test_the_kernel_says_who_is_there() -> None:
@@ -37,7 +37,7 @@ def answers(path: Path) -> dict[str, Any]:
     """What a server that listens at `path` answers to `status`."""
 
     async def play() -> dict[str, Any]:
-        server = StatusServer(path, lambda: {"role": "active"})
+        server = ControlServer(path.parent, lambda: {"role": "active"}, Orders(lambda event: None))
         await server.start()
         assert 0o600 == stat.S_IMODE(path.stat().st_mode)
         try:
@@ -55,8 +55,8 @@ def test_another_user_is_refused_and_logged(
     path = tmp_path / "control.sock"
     assert {"role": "active"} == answers(path)
     stranger = os.geteuid() + 1
-    monkeypatch.setattr(status, "credentials_of", lambda _: Credentials(4711, stranger, 0))
-    logger = logging.getLogger("takeover.status")
+    monkeypatch.setattr(control, "credentials_of", lambda _: Credentials(4711, stranger, 0))
+    logger = logging.getLogger("takeover.control")
     logger.addHandler(caplog.handler)
     with pytest.raises(PeerError, match=f"user {stranger} may not operate this server"):
         answers(path)

@@ -42,6 +42,7 @@ STATUS: dict[str, Any] = {
     "last_refrain": None,
     "refusals": [],
     "refusals_total": {},
+    "promotion": {"kept": 18, "last": 20},
     "resynchronise": False,
     "intercepting": True,
     "serving": False,

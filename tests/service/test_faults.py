@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import ssl
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from takeover.control_client import NotRunning, ask
+from takeover.demo.client import End, Load, WriteRecord, read_all
 from takeover.demo.parties import Party
 from takeover.demo.scene import Scene
 from takeover.endpoint import Endpoint
@@ -275,3 +278,130 @@ def node(config: Path) -> subprocess.CompletedProcess[str]:
     """Run a server that is expected to end by itself."""
     command = [sys.executable, "-P", "-m", "takeover", "node", "--config", str(config)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+# --- an operator's orders ---------------------------------------------------------------------------
+
+
+async def ordered(scene: Scene, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """What a command says that an operator gives on a server's machine."""
+    command = [sys.executable, "-P", "-m", "takeover", *words, "--config", str(scene.parties[name].config)]
+    return await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@asynccontextmanager
+async def writing(scene: Scene) -> AsyncIterator[list[WriteRecord]]:
+    """Clients write all the time; how each write ended. In the end no acknowledged one is missing."""
+    writes: list[WriteRecord] = []
+    load = Load(scene.addresses.public, writers=4, writes_per_second=200, on_end=writes.append)
+    task = asyncio.create_task(load.run())
+    try:
+        yield writes
+    finally:
+        load.stop()
+        await task
+    there = await read_all(scene.addresses.public)
+    acknowledged = {w.key: w.value for w in writes if w.end is End.ACKNOWLEDGED}
+    assert {} == {key: value for key, value in acknowledged.items() if there.get(key) != value}
+    assert acknowledged
+
+
+def grown(writes: list[WriteRecord]) -> Callable[[], bool]:
+    """Whether there are acknowledged writes that were begun after this moment."""
+    began = boottime_ns()
+    return lambda: any(w.end is End.ACKNOWLEDGED and w.sent_ns > began for w in list(writes))
+
+
+def test_a_switchover_and_back_loses_nothing(tmp_path: Path) -> None:
+    """SWITCH-1: under load the role goes over, and the same command on the other server reinstates the first."""
+
+    async def play(scene: Scene) -> None:
+        async with writing(scene) as writes:
+            await until("the load to run", grown(writes))
+            for epoch, (old, new) in enumerate((("primary", "secondary"), ("secondary", "primary")), 2):
+                done = await ordered(scene, old, "switchover", "--json", str(tmp_path / "outcome.json"))
+                assert (0, "") == (done.returncode, done.stderr)
+                assert "done" == json.loads((tmp_path / "outcome.json").read_text())["verdict"]
+                await until(f"the {new} to serve, with a successor", partial(leads, scene, new))
+                assert ("passive", epoch) == tuple(status(scene, old)[k] for k in ("role", "epoch"))
+                await until("writes to go on", grown(writes))
+            causes = [line for name in SERVERS for line in taken_roles(scene, name)]
+            assert {"first": 1, "release": 2} == Counter(line["cause"] for line in causes)
+
+    in_scene(tmp_path, play)
+
+
+def taken_roles(scene: Scene, name: str) -> list[dict[str, Any]]:
+    """The lines of a server's traces in which it takes the role."""
+    lines = [line for file in scene.parties[name].traces.iterdir() for line in file.read_text().splitlines()]
+    return [action for line in lines if (action := json.loads(line)).get("do") == "take-role"]
+
+
+def test_a_switchover_is_refused_with_a_reason(tmp_path: Path) -> None:
+    """By a passive server, and by an active one whose peer may not succeed it; both go on as before (SWITCH-1, 2)."""
+
+    async def play(scene: Scene) -> None:
+        passive = await ordered(scene, "secondary", "switchover")
+        assert (1, "refused: SWITCH-1: this server is not active\n") == (passive.returncode, passive.stderr)
+        await scene.link.cut()
+        await until("the primary to be alone", lambda: status(scene, "primary").get("alone") is True)
+        alone = await ordered(scene, "primary", "switchover")
+        assert 1 == alone.returncode
+        assert "refused: SWITCH-2: the witness has not recorded" in alone.stderr
+        assert "SWITCH-2" == status(scene, "primary")["refusals"][-1]["clause"]
+        assert status(scene, "primary")["serving"] is True
+        await scene.link.mend()
+        await until("the pair to be in sync again", lambda: leads(scene, "primary"))
+
+    in_scene(tmp_path, play)
+
+
+def test_a_server_that_was_alone_is_promoted(tmp_path: Path) -> None:
+    """REJOIN-4: it restarts, stays passive until an operator accepts the loss, and has all it acknowledged."""
+
+    async def play(scene: Scene) -> None:
+        async with writing(scene) as writes:
+            await scene.link.cut()
+            await until("the primary to be alone", lambda: status(scene, "primary").get("alone") is True)
+            await until("writes to go on", grown(writes))
+            await scene.parties["primary"].kill()
+            await scene.parties["primary"].start()
+            await until("the primary to run", lambda: bool(status(scene, "primary")))
+            asked = await ordered(scene, "primary", "promote")
+            assert 1 == asked.returncode
+            assert "kept: everything up to update" in asked.stdout
+            assert "say --accept-loss" in asked.stderr
+            assert "passive" == status(scene, "primary")["role"]
+            done = await ordered(scene, "primary", "promote", "--accept-loss")
+            assert (0, "") == (done.returncode, done.stderr)
+            assert ("active", 2) == tuple(status(scene, "primary")[k] for k in ("role", "epoch"))
+            await until("writes to go on", grown(writes))
+            await scene.link.mend()
+            await until("the secondary to follow", lambda: leads(scene, "primary"))
+
+    in_scene(tmp_path, play)
+
+
+def test_a_passive_server_is_resynchronised_on_demand(tmp_path: Path) -> None:
+    """REJOIN-2: in the same epoch, under load; an active server refuses."""
+
+    def copies(scene: Scene) -> int:
+        files = scene.parties["secondary"].traces.iterdir()
+        return sum(file.read_text().count('"do":"resynchronise"') for file in files)
+
+    async def play(scene: Scene) -> None:
+        async with writing(scene) as writes:
+            await until("the load to run", grown(writes))
+            active = await ordered(scene, "primary", "resync")
+            assert 1 == active.returncode
+            assert "refused: REJOIN-2" in active.stderr
+            before = copies(scene)
+            done = await ordered(scene, "secondary", "resync")
+            assert (0, "") == (done.returncode, done.stderr)
+            await until("a copy", lambda: copies(scene) > before)
+            await until("the pair to be in sync again", lambda: leads(scene, "primary"))
+            assert 1 == status(scene, "secondary")["epoch"]
+
+    in_scene(tmp_path, play)

@@ -16,6 +16,7 @@ from takeover.core.challenging import Refusal, refuse, say_released
 from takeover.core.effects import Answer
 from takeover.core.state import Turn, carried_upto, status_upto
 from takeover_spec import actions as act
+from takeover_spec.knowledge import Knowledge
 
 # --- switchover, at the active server -------------------------------------------------------------
 
@@ -90,13 +91,14 @@ def promote_asked(turn: Turn, order: int) -> None:
     if refusal:
         refuse(turn, order, refusal)
         return
-    know = turn.know
-    if know.returned:
-        turn.do(act.Promote(know.epoch, carried_upto(know), know.logged, True))
-    else:
-        turn.do(act.Promote(know.epoch, status_upto(know), know.newest, True))
+    turn.do(act.Promote(turn.know.epoch, *promotion(turn.know), True))
     turn.note(beat_at=turn.now)
     turn.ask(Answer(order, True, "", ""))
+
+
+def promotion(know: Knowledge) -> tuple[int, int]:
+    """What a promotion of this server would keep, and the last update it knows of: kept + 1 to there are lost."""
+    return (carried_upto(know), know.logged) if know.returned else (status_upto(know), know.newest)
 
 
 def _why_no_promotion(turn: Turn) -> Refusal | None:
