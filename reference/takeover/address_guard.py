@@ -116,9 +116,8 @@ class Addresses:
         keep_only(NEEDED)
         try:
             self._gate = Gate(self._config.pair, self._config.interface, self._plain)
-            self._interface = Interface(self._config.interface)
+            self._find_interface()
             self._gate.close()
-            self._neighbours = Neighbours(self._interface.name, self._interface.mac)
             self._hide()
         except PermissionError as error:
             raise CallerError(
@@ -140,6 +139,9 @@ class Addresses:
                 # The gate is not there any more: better no address than one without it.
                 self._hide()
                 return f"{self._interface.name}: the gate failed: {error.strerror}"
+        self._interface.close()
+        self._neighbours.close()
+        self._find_interface()  # it may have been made anew, or have another hardware address by now
         for address, mac in (await self._neighbours.probe(self._plain, self._config.probe_ms)).items():
             return f"{address} is answered for by {mac.hex(':')} already"
         return self._take(until_ns)
@@ -148,6 +150,10 @@ class Addresses:
         """Take the gate away, if the addresses are gone."""
         if not self._held:
             self._gate.remove()
+
+    def _find_interface(self) -> None:
+        self._interface = Interface(self._config.interface)
+        self._neighbours = Neighbours(self._interface.name, self._interface.mac)
 
     def _take(self, until_ns: int) -> str:
         self._held = True

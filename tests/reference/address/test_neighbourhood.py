@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from ipaddress import ip_address, ip_interface
 
+import pytest
 from tests.reference.address.judge import Judge
 from tests.reference.address.stage import MS, PUBLIC, Guard, Host, Stage, after_ms, sleep_until, wait_until
 
@@ -96,6 +97,27 @@ def announced(stage: Stage) -> None:
 def test_it_is_announced_at_once_and_again(on_stage: OnStage) -> None:
     """By gratuitous ARP and unsolicited neighbour advertisements, five times within a good second; and that is all."""
     on_stage(announced)
+
+
+def another_hardware_address(stage: Stage) -> None:
+    holder, client = stage.host(), stage.host()
+    guard = Guard(holder).ready()
+    changed = bytes((2, 0, 0, 0, 7, 7))
+    with holder:
+        line, index = Netlink(ROUTE), socket.if_nametoindex("eth0")
+    line.request(Message(16, bytes(4) + index.to_bytes(4, "little") + bytes(8) + attribute(1, changed)))
+    judge = Judge(client, []).start()
+    guard.enable_for(60_000)
+    sleep_until(after_ms(30))
+    assert {changed} == {frame.mac for frame in judge.stop().seen}
+    with pytest.raises(ConnectionRefusedError):  # an answer: nobody listens there
+        client.connect(IP4)
+    assert changed == client.neighbour(IP4)
+
+
+def test_it_is_announced_with_the_hardware_address_of_now(on_stage: OnStage) -> None:
+    """And not with that of when the guard got ready; a bond may have changed it since."""
+    on_stage(another_hardware_address)
 
 
 def late_announcement(stage: Stage) -> None:
