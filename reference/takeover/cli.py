@@ -56,6 +56,12 @@ COMMANDS: tuple[Command, ...] = (
         "a real pair, application and client on this machine; kill the active",
     ),
     Command("init", "takeover.init_command", "configuration and keys for a pair, or new keys"),
+    Command(
+        "lab",
+        "takeover.lab.command",
+        "four machines in namespaces on this one; break a real pair in them",
+        "lab",
+    ),
     Command("node", "takeover.node_command", "run a server of a pair"),
     Command("witness", "takeover.witness_command", "run the witness of a pair"),
     Command("switchover", "takeover.switchover_command", "hand the role over to the other server"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from takeover.core.witness import NEW_PAIR
@@ -31,6 +31,10 @@ class Timing:
     patience_ms: int = 2_000
     expiry_slack_ms: int = 100
     drift_ppm: int = 1_000
+
+    def of(self, **times: int) -> Timing:
+        """The same with other times."""
+        return replace(self, **times)
 
     @property
     def grant_ms(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ from takeover.loss_statements import read_statement
 from takeover_spec.trace import check
 
 
-def check_traces(parties: Sequence[Party], killed: Path | None) -> list[Judged]:
+def check_traces(parties: Sequence[Party], killed: Collection[Path]) -> list[Judged]:
     """The verdict on every trace of every party, each party's runs in order.
 
-    `killed` is the trace of the run that was killed, if one was: its last line may have been cut off by that, and is
-    then left out.
+    `killed` are the traces of the runs that were killed: their last lines may have been cut off by that, and are then
+    left out.
     """
     return [
-        Judged(file, check(_whole_lines(file, cut_allowed=file == killed)))
+        Judged(file, check(_whole_lines(file, cut_allowed=file in killed)))
         for party in parties
         for file in sorted(party.traces.glob("*.ndjson"))
     ]
@@ -51,6 +51,14 @@ def read_loss(party: Party, epoch: int) -> Loss:
         )
     except (OSError, StorageDamaged, ValueError, KeyError, TypeError) as error:
         raise EnvironmentFault(f"{file}: no loss statement can be read: {error!r}") from error
+
+
+def losses_of(party: Party) -> list[Loss]:
+    """Every loss statement of a server that was active and has returned. Raises EnvironmentFault."""
+    directories = (
+        path for path in (party.data_directory / "aside").glob("*") if (path / "loss.ndjson").exists()
+    )
+    return [read_loss(party, int(directory.name)) for directory in directories if directory.name.isdecimal()]
 
 
 def _records(update: dict[str, Any]) -> list[Record]:

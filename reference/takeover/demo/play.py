@@ -90,7 +90,8 @@ class Play:
 
     def traces(self) -> list[Judged]:
         """The verdict on every trace, after `end`."""
-        return check_traces(list(self._scene.parties.values()), self._killed_trace)
+        killed = [] if self._killed_trace is None else [self._killed_trace]
+        return check_traces(list(self._scene.parties.values()), killed)
 
     # --- the steps ------------------------------------------------------------------------------
 

@@ -151,13 +151,17 @@ class Machine:
         self._first = 0
         if self._listener is not None:
             await self._listener
+        for starting in self._starting.values():
+            if not starting.done():
+                starting.set_exception(EnvironmentFault(f"the power of {self.name} was cut"))
         for program in self._programs.values():
             program.end(-signal.SIGKILL)
         self._programs.clear()
 
     async def start(self, name: str, argv: Sequence[str], log: Path) -> Program:
         """Start a program under a name that no living one has. Raises EnvironmentFault."""
-        assert self._launcher is not None, f"machine {self.name} is off"
+        if self._launcher is None:
+            raise EnvironmentFault(f"{name} cannot be started: machine {self.name} is off")
         assert self._launcher.stdin is not None
         assert name not in self._programs, f"{name} runs in {self.name}"
         self._starting[name] = asyncio.get_running_loop().create_future()
@@ -206,7 +210,7 @@ class Machine:
             match json.loads(line):
                 case {"started": name, "pid": pid}:
                     program = self._programs[name] = Program(name, self._outer(pid))
-                    if name in self._starting:
+                    if name in self._starting and not self._starting[name].done():
                         self._starting[name].set_result(program)
                 case {"configured": problem}:
                     if self._configured is not None and not self._configured.done():

@@ -74,6 +74,7 @@ class LabScene(Stage):
         answer_ms: int = 3_000,
     ) -> None:
         """Write configurations and keys into `directory`, which exists and is empty. Nothing is started."""
+        self.directory = directory
         self.timing = LAB_TIMING if timing is None else timing
         self.wire = Wire()
         self.machines = {name: Machine(name, plugs(name), self.wire) for name in MACHINES}

@@ -1,0 +1,145 @@
+"""`takeover lab`: four machines in namespaces on this one, without root.
+
+    takeover lab run        a pair under load in them, and a failover, shown as it happens
+    takeover lab campaign   seeded random faults against a pair under load, and the verdict
+
+A campaign prints its seed, and with `--seed` the same faults come again. It ends with 0 only if all holds and
+enough was exercised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from takeover.cli import Exit, fresh_directory
+from takeover.demo import command as demo_command
+from takeover.errors import TakeoverError
+from takeover.lab.entrance import go_inside, inside, refusal
+from takeover.lab.faults import draw_rounds
+from takeover.service_command import status_of
+
+_STATUS = {"holds": Exit.HOLDS, "violated": Exit.VIOLATED, "incomplete": Exit.UNDECIDED}
+
+FAULTS = 20
+SEEDS = 1 << 32
+
+TIMES = ("lease-ms", "promise-ms", "beat-ms", "patience-ms")
+"""The pair's times that can be given."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = __doc__
+    kinds = parser.add_subparsers(dest="kind", metavar="run|campaign")
+    run = kinds.add_parser("run", help="a failover, shown as it happens; `takeover demo --where lab`")
+    demo_command.configure(run)
+    run.set_defaults(where="lab", mode="synchronous")
+    campaign = kinds.add_parser("campaign", help="random faults, and the verdict")
+    campaign.add_argument(
+        "--faults", type=_count, default=FAULTS, metavar="N", help=f"how many (default {FAULTS})"
+    )
+    campaign.add_argument("--seed", type=int, metavar="S", help="which ones (default: drawn, and printed)")
+    campaign.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the verdict as JSON (campaign.schema.json)"
+    )
+    campaign.add_argument(
+        "--keep",
+        type=fresh_directory,
+        metavar="DIR",
+        help="keep data, traces and logs in DIR, empty or absent",
+    )
+    for name in TIMES:
+        campaign.add_argument(
+            f"--{name}", type=_count, metavar="MS", help="of the pair, as in default_node.toml"
+        )
+    parser.set_defaults(print_help=parser.print_help)
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return count
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Run the command."""
+    if arguments.kind is None:
+        arguments.print_help()
+        return Exit.USAGE
+    if arguments.kind == "run":
+        return demo_command.run(arguments)
+    if not inside():
+        if refused := refusal():
+            print(f"takeover lab: there can be no lab on this machine: {refused}", file=sys.stderr)
+            return Exit.USAGE
+        go_inside()
+    return _campaign(arguments)
+
+
+def _campaign(arguments: argparse.Namespace) -> Exit:
+    """Play a campaign, inside."""
+    seed = random.SystemRandom().randrange(SEEDS) if arguments.seed is None else arguments.seed
+    if arguments.keep is None:
+        directory = Path(tempfile.mkdtemp(prefix="takeover-campaign-"))
+    else:
+        directory = arguments.keep
+        directory.mkdir(parents=True, exist_ok=True)
+    times = {name.replace("-", "_"): getattr(arguments, name.replace("-", "_")) for name in TIMES}
+    given = {name: value for name, value in times.items() if value is not None}
+    try:
+        report = asyncio.run(conduct(directory, seed, arguments.faults, given))
+    except TakeoverError as error:
+        print(f"takeover lab: {error}", file=sys.stderr)
+        return status_of(error)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=1) + "\n")
+    if arguments.keep is None and report["verdict"] == "holds":
+        shutil.rmtree(directory)
+    else:
+        demo_command.tell(f"data, traces and logs are in {directory}")
+    return _STATUS[report["verdict"]]
+
+
+async def conduct(directory: Path, seed: int, faults: int, times: dict[str, int]) -> dict[str, Any]:
+    """Play a campaign inside a lab's namespaces, telling it as it goes; the report.
+
+    `times` are those of `TIMES` that are not the lab's own. Raises ConfigurationError when they do not go together.
+    """
+    from takeover.config import load_node  # what only a lab needs is loaded where there is one
+    from takeover.lab.campaign import ANSWER_MS, WRITERS, WRITES_PER_SECOND, Campaign
+    from takeover.lab.scene import LAB_TIMING, LabScene
+    from takeover.lab.verdict import report_of, summary
+
+    this = asyncio.current_task()
+    assert this is not None
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, this.cancel)
+    timing = LAB_TIMING.of(**times)
+    scene = LabScene(
+        directory,
+        True,
+        timing,
+        writers=WRITERS,
+        writes_per_second=WRITES_PER_SECOND,
+        answer_ms=ANSWER_MS,
+    )
+    load_node(scene.parties["primary"].config)
+    demo_command.tell(f"{scene.description}; leases and promises last {timing.grant_ms} ms")
+    demo_command.tell(f"{faults} faults of seed {seed}")
+    rounds = draw_rounds(seed, faults, timing.lease_ms)
+    evidence = await Campaign(scene, rounds, demo_command.tell).run()
+    report = report_of(evidence, seed, faults)
+    for line in summary(report):
+        demo_command.tell(line)
+    return report
