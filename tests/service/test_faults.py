@@ -76,6 +76,7 @@ async def pair(directory: Path, *, synchronous: bool = True) -> AsyncIterator[Sc
         assert observation.holders_max == 1
         assert observation.samples > 100
         judge_traces(scene)
+        judge_logs(scene)
     finally:
         await scene.clean_up()
 
@@ -94,6 +95,12 @@ def judge_traces(scene: Scene) -> None:
             if isinstance(earlier, Knowledge) and isinstance(verdict.header.found, Knowledge):
                 assert "" == follows(earlier, verdict.header.found)
             earlier = verdict.knows
+
+
+def judge_logs(scene: Scene) -> None:
+    """No party printed a traceback, or anything else that is no record, to the end of its life and while it ended."""
+    for party in scene.parties.values():
+        assert [] == [line for line in log_of(party).splitlines() if not line.startswith("{")]
 
 
 def in_scene(directory: Path, play: Callable[[Scene], Coroutine[Any, Any, None]]) -> None:
