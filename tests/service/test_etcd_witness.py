@@ -305,6 +305,8 @@ def make_certificates(directory: Path) -> None:
     authority = Authority.make("etcd")
     (directory / "ca.pem").write_bytes(authority.certificate.public_bytes(serialization.Encoding.PEM))
     both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+    public = authority.key.public_key()
+    from_authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(public)
     here = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
     for name in ("member", "client"):
         key = ec.generate_private_key(ec.SECP256R1())
@@ -318,6 +320,7 @@ def make_certificates(directory: Path) -> None:
             .not_valid_after(authority.certificate.not_valid_after_utc)
             .add_extension(both, False)
             .add_extension(here, False)
+            .add_extension(from_authority, False)  # Python 3.13 insists on it
         )
         signed = builder.sign(authority.key, hashes.SHA256())
         (directory / f"{name}.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
