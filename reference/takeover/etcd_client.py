@@ -31,6 +31,10 @@ UNAUTHENTICATED = 16
 """The code that etcd answers when it does not know, or no longer knows, the token (a code of gRPC)."""
 
 
+_NO_ANSWER = (httpx.HTTPError, httpx.StreamError, OSError)
+"""How httpx says that there is no answer. What TLS refuses after the handshake comes as it is, an `OSError`."""
+
+
 class EtcdFailure(EnvironmentFault):
     """No member of the cluster did what was asked, as far as is known."""
 
@@ -126,7 +130,7 @@ class EtcdClient:
                         deleted = event.get("type") == "DELETE"
                         yield Entry() if deleted else self._entry({"kvs": [event["kv"]]})
             raise EtcdFailure(f"{url} ended a watch")
-        except (httpx.HTTPError, ValueError, LookupError) as error:
+        except (*_NO_ANSWER, ValueError, LookupError) as error:
             self._next_member()
             raise EtcdFailure(f"{url}: {_why(error)}") from error
 
@@ -146,7 +150,7 @@ class EtcdClient:
             url = self._config.endpoints[self._member]
             try:
                 return await self._ask_member(url, call, body)
-            except (httpx.HTTPError, EtcdFailure) as error:
+            except (*_NO_ANSWER, EtcdFailure) as error:
                 problems.append(f"{url}: {_why(error)}")
                 self._next_member()
         raise EtcdFailure("; ".join(sorted(problems)))

@@ -51,13 +51,16 @@ def test_a_member_that_fails_is_left_for_the_next_one() -> None:
     def hang(request: httpx.Request) -> httpx.Response:
         raise httpx.ReadTimeout("")
 
+    def distrust(request: httpx.Request) -> httpx.Response:
+        raise ssl.SSLError("bad certificate")
+
     def leaderless(request: httpx.Request) -> httpx.Response:
         return httpx.Response(503, json={"error": "etcdserver: no leader", "code": 14})
 
     def page(request: httpx.Request) -> httpx.Response:
         return httpx.Response(404, text="<html>")
 
-    for first in (refuse, hang, leaderless, page):
+    for first in (refuse, hang, distrust, leaderless, page):
         tried.clear()
 
         def member(request: httpx.Request, first: Member = first) -> httpx.Response:
