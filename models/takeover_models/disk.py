@@ -85,6 +85,10 @@ class CutDisk:
         """How many bytes of content a cut may take, in the order they were written."""
         return self._unsynced.size
 
+    def sync_all(self) -> None:
+        """Make everything durable that is there now, as syncfs(2) does."""
+        self._unsynced.sync_all(self._root)
+
     def kill(self) -> None:
         """End the process, not the machine: all that was written is there, and what was not durable is not yet."""
         for handle in self._handles:

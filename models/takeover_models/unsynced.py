@@ -54,6 +54,12 @@ class _Naming:
     def carry_out(self, names: Names) -> None:
         if self.gone is not None:
             names.pop(self.gone, None)
+            for path in [
+                path for path in names if self.gone in path.parents
+            ]:  # it was a directory that moved
+                for target in self.new:
+                    names[target / path.relative_to(self.gone)] = names[path]
+                del names[path]
         names.update(self.new)
 
 
@@ -117,6 +123,16 @@ class Unsynced:
             if naming.directory == path:
                 naming.carry_out(self._durable_names)
         self._namings = [naming for naming in self._namings if naming.directory != path]
+
+    def sync_all(self, root: Path) -> None:
+        """Everything below `root` is durable, also what was put there by somebody else."""
+        for file in [file for file in self._names.values() if file is not None]:
+            self.sync(file)
+        for path in root.rglob("*"):
+            if path not in self._names:
+                self._names[path] = None if path.is_dir() else File(path.read_bytes())
+        self._namings.clear()
+        self._durable_names = dict(self._names)
 
     def survivors(self, seed: int) -> Survivors:
         """What is left when names and blocks survive in any combination."""

@@ -323,7 +323,8 @@ class Store:
         """
         self._close_safe()
         shutil.rmtree(self.directory.safe / _safe_name(epoch, self.state.copy + 1), ignore_errors=True)
-        os.replace(copy, self.directory.data / str(self.state.copy + 1))
+        data = self.directory.data / str(self.state.copy + 1)
+        self.directory.disk.replace(copy, data, label="store.switch")
         self._sync_names(self.directory.data)
         self.applied = upto
         os.pwrite(self._counter, _APPLIED.pack(epoch, upto), 0)

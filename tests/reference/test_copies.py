@@ -1,401 +1,227 @@
-"""Copies between two servers: exactly the snapshot, whatever the receiver had, and only what it lacks is sent."""
+"""What becomes of a copy that goes wrong: it ends, the link does not hang, and another one is made."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import os
-import random
-import tempfile
-import tracemalloc
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from takeover import outgoing_copy, rebuilt_file, snapshot_reader
-from takeover.blocks import BLOCK_BYTES, TreeDigest, digest, directory_digest
 from takeover.carrying_out import carry_out
-from takeover.errors import CopyRefused, DiskFull, PeerError
-from takeover.incoming_copy import IncomingCopy
-from takeover.operations import Create, MakeDirectory, Operation, Truncate, Write, encode
-from takeover.outgoing_copy import OutgoingCopy
-from takeover.snapshot import Snapshot
-from takeover_models.trees import operations, tree, trees
+from takeover.copies import COPY_RETRY_S, PIECES_MAX, ReceivedCopies, SentCopies
+from takeover.core import events as ev
+from takeover.data_directory import DataDirectory
+from takeover.operations import Create, Write
+from takeover.store import Store
 from takeover_spec import wire
 
-SETTINGS = settings(max_examples=80, deadline=None, database=None, derandomize=True)
-BEGIN = wire.CopyBegin(2, 3, 5)
-NOISE = random.Random(1)
+BEGIN = wire.CopyBegin(2, 0, 7)
 
 
-@dataclass
-class Channel:
-    """What the active server sends, in frames as on a real connection, and how many bytes."""
+class Side:
+    """A server around its copies: a real store, and everything else only noted."""
 
-    frames: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(2))
-    sent_bytes: int = 0
-    cut_after: int = -1
-    """The connection breaks after so many frames."""
+    def __init__(self, directory: Path) -> None:
+        self.store = Store(DataDirectory.open(directory))
+        self.core = SimpleNamespace(know=SimpleNamespace(active=False))
+        self.told: list[ev.Event] = []
+        self.link: list[Any] = []
+        """What was asked of the link."""
+        self.sent: list[wire.Message] = []
+        self.tell = self.told.append
+        self._tasks: list[asyncio.Task[None]] = []
+        link: Any = self
+        self.copies = SimpleNamespace(sent=SentCopies(link, link), received=ReceivedCopies(link, link))
+
+    def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        self._tasks.append(asyncio.create_task(work))
+        return self._tasks[-1]
+
+    def hang_up(self) -> None:
+        self.link.append("hang up")
+
+    def break_off(self, connection: object, problem: str) -> None:
+        self.link.append(problem)
+
+    async def reconnect(self, pause_s: float) -> None:
+        self.link.append(pause_s)
 
     async def send(self, message: wire.Message) -> None:
-        """As `Connection.send`."""
-        if self.cut_after == 0:
-            raise ConnectionResetError
-        self.cut_after -= 1
-        frame = wire.encode(message)
-        self.sent_bytes += len(frame)
-        await self.frames.put(frame[wire.LENGTH_BYTES :])
+        self.sent.append(message)
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait for a condition."""
+        async with asyncio.timeout(30):
+            while not holds():
+                for task in self._tasks:
+                    if task.done() and not task.cancelled():
+                        task.result()
+                await asyncio.sleep(0.001)
+
+    def folders(self) -> list[str]:
+        """What is beside the data."""
+        data = self.store.directory.data
+        return sorted(path.name.split(".")[-2] for path in data.iterdir() if path != self.store.data)
 
 
-class Copying:
-    """An active server's data, a passive server's old data, and copies from one to the other."""
+def play(tmp_path: Path, game: Callable[[Side], Coroutine[Any, Any, None]]) -> None:
+    """Play something with a server that has a file."""
 
-    def __init__(self, folder: Path, active: Sequence[Operation], passive: Sequence[Operation]) -> None:
-        self.folder = folder
-        self.data, self.old = folder / "data", folder / "old"
-        for root, made in ((self.data, active), (self.old, passive)):
-            root.mkdir()
-            for operation in made:
-                carry_out(root, operation)
-        self.copies = 0
-        self.channel = Channel()
-        self.answered_bytes = 0
+    async def whole() -> None:
+        side = Side(tmp_path / "server")
+        for operation in (Create("f"), Write("f", 0, b"content")):
+            carry_out(side.store.data, operation)
+        await game(side)
+        side.copies.sent.stop()
+        side.copies.received.stop()
+        await side.until(lambda: not side.folders())
 
-    def copy(self, meanwhile: Sequence[Operation] = (), *, linking: bool = True, old: bool = True) -> Path:
-        """Make one, with an operation after each frame that is received; where it is. The old data stays as it is."""
-        self.copies += 1
-        aside, new = self.folder / f"aside {self.copies}", self.folder / f"new {self.copies}"
-        aside.mkdir()
-        new.mkdir()
-        snapshot = Snapshot(self.data, aside, room_bytes_min=0)
-        incoming = IncomingCopy(BEGIN, new, self.old if old else None, linking=linking)
-        try:
-            asyncio.run(self._copy(snapshot, incoming, list(meanwhile)))
-        finally:
-            snapshot.close()
-        self.listed, self.lacking = incoming.listed_blocks, incoming.lacking_blocks
-        return new
-
-    async def _copy(self, snapshot: Snapshot, incoming: IncomingCopy, meanwhile: list[Operation]) -> None:
-        self.channel = Channel(cut_after=self.channel.cut_after)
-        outgoing = OutgoingCopy(self.channel, snapshot, BEGIN.epoch, BEGIN.begun, BEGIN.upto)  # type: ignore[arg-type]
-        sending = asyncio.create_task(outgoing.send())
-        try:
-            while True:
-                receiving = asyncio.create_task(self.channel.frames.get())
-                await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
-                if not receiving.done():
-                    receiving.cancel()
-                    await sending
-                if meanwhile:
-                    snapshot.carry_out(self.data, meanwhile.pop(0))
-                piece = wire.decode(receiving.result())
-                if isinstance(piece, wire.CopyListing | wire.CopyPart):
-                    lacking = incoming.add(piece)
-                    if lacking:
-                        self.answered_bytes += len(wire.encode(lacking))
-                        outgoing.answer(lacking)
-                elif isinstance(piece, wire.CopyEnd):
-                    incoming.end(piece)
-                    return
-        except BaseException:
-            incoming.remove()
-            raise
-        finally:
-            sending.cancel()
+    asyncio.run(whole())
 
 
-def filled(*sizes: int) -> list[Operation]:
-    """Files of random bytes, of these sizes."""
-    made: list[Operation] = []
-    for number, size in enumerate(sizes):
-        made += [Create(f"{number}"), Write(f"{number}", 0, NOISE.randbytes(size))]
-    return made
+PIECE = wire.CopyListing(2, 7, 0, (wire.CopyEntry(b"f", False, 7, 0, b"d" * 16),))
 
 
-# --- the same, whatever happens -------------------------------------------------------------------
+async def receive(side: Side, *pieces: Any) -> None:
+    """A copy begins, and these pieces arrive."""
+    connection: Any = side
+    side.copies.received.begin(BEGIN, connection)
+    for piece in pieces:
+        await side.copies.received.add(piece)
+    await side.until(lambda: side.link or side.told)
 
 
-def test_a_copy_is_the_snapshot_whatever_the_receiver_had() -> None:
-    """Random data here, related or unrelated data there, operations in the middle: the result is the plain twin."""
+def test_a_refused_copy_is_made_again_without_the_old_data(tmp_path: Path) -> None:
+    """The second time everything is lacking, also what is the same; after that the old data is believed again."""
 
-    @SETTINGS
-    @given(trees(), st.booleans(), trees(), st.lists(operations), st.lists(operations), st.booleans())
-    def check(
-        active: list[Operation],
-        related: bool,
-        passive: list[Operation],
-        diverged: list[Operation],
-        meanwhile: list[Operation],
-        linking: bool,
-    ) -> None:
-        with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-            patch.setattr(outgoing_copy, "LISTING_BLOCKS_MAX", 3)
-            scene = Copying(Path(folder), active, [*(active if related else passive), *diverged])
-            twin, before = tree(scene.data), tree(scene.old)
-            new = scene.copy(meanwhile, linking=linking)
-            assert twin == tree(new)
-            assert before == tree(scene.old)
+    async def game(side: Side) -> None:
+        end = wire.CopyEnd(2, 7, 1, b"another digest")
+        await receive(side, PIECE, end)
+        assert ["hang up"] == side.link
+        for believed in (False, True):
+            side.copies.received.stop()
+            side.link.clear()
+            side.told.clear()
+            await receive(side, wire.CopyEnd(2, 7, 0, b""))
+            assert [ev.CopyReceived(2, 0, 7)] == side.told
+            assert believed != side.copies.received._distrusts_data
+            side.copies.received.take_received().rmdir()
+            assert not side.copies.received._distrusts_data
 
-    check()
+    play(tmp_path, game)
 
 
-def test_the_digest_is_of_everything() -> None:
-    """Two trees have the same digest if and only if they are the same."""
+def test_a_full_disk_gives_the_copy_up_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its room is given back, the link is read on, whatever still comes, and later another copy is asked for."""
 
-    @SETTINGS
-    @given(trees(), st.lists(operations, max_size=3))
-    def check(made: list[Operation], changes: list[Operation]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            scene = Copying(Path(folder), made, [*made, *changes])
-            same = tree(scene.data) == tree(scene.old)
-            assert same == (directory_digest(scene.data) == directory_digest(scene.old))
+    async def game(side: Side) -> None:
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "full")
 
-    check()
+        monkeypatch.setattr(os, "ftruncate", full)
+        await receive(side, PIECE)
+        assert [COPY_RETRY_S] == side.link
+        await side.until(lambda: not side.folders())
+        for _ in range(3 * PIECES_MAX):
+            async with asyncio.timeout(30):
+                await side.copies.received.add(PIECE)
 
-
-def test_the_receiver_is_asked_for_what_it_has_only_once(tmp_path: Path) -> None:
-    """A second copy over the first one lacks nothing, and every file is the same file as before."""
-    scene = Copying(tmp_path, filled(1, 3 * BLOCK_BYTES, 200_000), [])
-    scene.old = scene.copy()
-    new = scene.copy()
-    assert 0 == scene.lacking
-    assert [(path.name, path.stat().st_ino) for path in sorted(scene.old.iterdir())] == [
-        (path.name, path.stat().st_ino) for path in sorted(new.iterdir())
-    ]
+    play(tmp_path, game)
 
 
-def test_without_linking_nothing_is_shared(tmp_path: Path) -> None:
-    """The old data may go on being written to."""
-    made = filled(BLOCK_BYTES + 1)
-    scene = Copying(tmp_path, made, made)
-    new = scene.copy(linking=False)
-    carry_out(scene.old, Write("0", 0, b"changed"))
-    assert tree(scene.data) == tree(new)
-    assert 0 == scene.lacking
+def test_a_piece_that_does_not_fit_breaks_the_connection(tmp_path: Path) -> None:
+    """The reason is handed to the link, which logs it."""
+
+    async def game(side: Side) -> None:
+        await receive(side, PIECE, PIECE)
+        assert ["copy: piece 0 of 2/7 where 1 was due"] == side.link
+
+    play(tmp_path, game)
 
 
-# --- how much is sent -----------------------------------------------------------------------------
+def test_whoever_waits_to_add_a_piece_goes_on_when_the_copy_ends(tmp_path: Path) -> None:
+    """A link that ends must not wait for a copy that nobody receives any more."""
+
+    async def game(side: Side) -> None:
+        connection: Any = side
+        side.copies.received.begin(BEGIN, connection)
+        side.copies.received._task.cancel()  # nobody takes pieces
+        for _ in range(PIECES_MAX):
+            await side.copies.received.add(PIECE)
+        waiting = asyncio.create_task(side.copies.received.add(PIECE))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        side.copies.received.stop()
+        async with asyncio.timeout(30):
+            await waiting
+
+    play(tmp_path, game)
 
 
-def test_equal_data_costs_next_to_nothing(tmp_path: Path) -> None:
-    """Digests only: less than a thousandth of the data in large files."""
-    made = filled(16 << 20)
-    scene = Copying(tmp_path, made, made)
-    scene.copy()
-    assert scene.channel.sent_bytes + scene.answered_bytes < (16 << 20) / 1000
+def test_an_active_server_receives_nothing(tmp_path: Path) -> None:
+    """Not even a folder is made."""
+
+    async def game(side: Side) -> None:
+        connection: Any = side
+        side.core.know.active = True
+        side.copies.received.begin(BEGIN, connection)
+        await side.copies.received.add(PIECE)
+        assert [] == side.folders()
+
+    play(tmp_path, game)
 
 
-def test_small_files_that_are_equal_cost_little(tmp_path: Path) -> None:
-    """Names and a digest each: some 150 bytes a file."""
-    made = filled(*[2_000] * 1_000)
-    scene = Copying(tmp_path, made, made)
-    scene.copy()
-    assert scene.channel.sent_bytes < 150 * 1_000
+def test_a_snapshot_that_is_lost_ends_the_copy_for_a_while(tmp_path: Path) -> None:
+    """The copy is given up, and the link broken later, so that another one is asked for."""
+
+    async def game(side: Side) -> None:
+        connection: Any = side
+        assert ev.CopyTaken(7) == side.copies.sent.take(7)
+        assert ["outgoing"] == side.folders()
+        assert side.store.make_room(OSError(errno.ENOSPC, "full"))
+        assert not side.store.make_room(OSError(errno.ENOSPC, "full"))
+        side.copies.sent.send(connection, 2, 0, 7)
+        await side.until(lambda: side.link)
+        assert ([COPY_RETRY_S], None) == (side.link, side.store.snapshot)
+
+    play(tmp_path, game)
 
 
-def test_only_the_blocks_that_differ_are_sent(tmp_path: Path) -> None:
-    """Three blocks of 256 were changed there, and a tail is longer here: little more than these is sent."""
-    made = filled(16 << 20)
-    diverged = [Write("0", number * BLOCK_BYTES + 77, b"diverged") for number in (0, 100, 255)]
-    scene = Copying(tmp_path, [*made, Write("0", 16 << 20, b"grown")], [*made, *diverged])
-    new = scene.copy()
-    assert tree(scene.data) == tree(new)
-    assert 4 == scene.lacking
-    assert scene.channel.sent_bytes < 1.5 * 4 * BLOCK_BYTES
+def test_a_copy_that_is_not_sent_is_closed(tmp_path: Path) -> None:
+    """The core did not want it: nothing is kept for it any more. One that is sent stays open until its end."""
+
+    async def game(side: Side) -> None:
+        connection: Any = side
+        side.copies.sent.take(7)
+        side.copies.sent.close_unsent()
+        assert side.store.snapshot is None
+        side.copies.sent.take(8)
+        side.copies.sent.send(connection, 2, 0, 8)
+        side.copies.sent.close_unsent()
+        assert side.store.snapshot is not None
+        await side.until(lambda: len(side.sent) == 2)
+        side.copies.sent.answer(wire.CopyLacking(2, 8, 0, (0,)))
+        await side.until(lambda: side.store.snapshot is None)
+        assert [wire.CopyBegin, wire.CopyListing, wire.CopyPart, wire.CopyEnd] == [type(m) for m in side.sent]
+
+    play(tmp_path, game)
 
 
-def test_a_sparse_file_is_as_cheap_as_its_data(tmp_path: Path) -> None:
-    """A tebibyte with one block at either end: two blocks are read, sent and stored."""
-    made: list[Operation] = [Create("s"), Write("s", 0, b"begin"), Write("s", (1 << 40) - 3, b"end")]
-    scene = Copying(tmp_path, made, [])
-    new = scene.copy() / "s"
-    assert (1 << 40, 2) == (new.stat().st_size, scene.lacking)
-    assert new.stat().st_blocks * 512 <= 4 * BLOCK_BYTES
-    assert directory_digest(scene.data) == directory_digest(new.parent)
+def test_no_copy_can_be_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The core is told, and goes on; another one is tried later."""
 
-
-def test_memory_does_not_grow_with_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four times as many files, and four times as long a file, need no more memory."""
-    monkeypatch.setattr(outgoing_copy, "LISTING_BLOCKS_MAX", 16)
-    monkeypatch.setattr(outgoing_copy, "LISTING_BYTES_MAX", 16_000)
-    monkeypatch.setattr(snapshot_reader, "SPOOLED_BYTES_MAX", 4_000)
-    peaks = []
-    for scale in (1, 4):
-        (tmp_path / str(scale)).mkdir()
-        many: list[Operation] = [Create(f"a long name of a file, number {n}") for n in range(500 * scale)]
-        scene = Copying(tmp_path / str(scale), [*many, *filled((8 << 20) * scale)], [])
-        tracemalloc.start()
-        scene.copy()
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < 1.2 * peaks[0], peaks
-
-
-# --- what goes wrong ------------------------------------------------------------------------------
-
-
-def test_a_mistaken_block_never_goes_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If blocks that differ are taken for the same, the copy is refused; made without the old data, it is right."""
-    made = filled(4 * BLOCK_BYTES)
-    scene = Copying(tmp_path, made, [*made, Write("0", BLOCK_BYTES, b"x")])
-    monkeypatch.setattr(rebuilt_file, "_agree", lambda content, listed: True)
-    for linking in (True, False):
-        with pytest.raises(CopyRefused, match="its digest is"):
-            scene.copy(linking=linking)
-        assert not (tmp_path / f"new {scene.copies}").exists()
-    assert tree(scene.data) == tree(scene.copy(old=False))
-    assert 4 == scene.lacking
-
-
-def test_a_broken_link_leaves_the_old_data(tmp_path: Path) -> None:
-    """Cut after any frame: nothing of the copy is left; the next one is whole."""
-    made = filled(*[3 * BLOCK_BYTES] * 5)
-    scene = Copying(tmp_path, made, made[:4])
-    before = tree(scene.old)
-    for frames in range(1, 12):
-        scene.channel.cut_after = frames
-        with pytest.raises(ConnectionError):
-            scene.copy()
-        assert not (tmp_path / f"new {scene.copies}").exists()
-        assert before == tree(scene.old)
-    scene.channel.cut_after = -1
-    assert tree(scene.data) == tree(scene.copy())
-
-
-def test_a_full_disk_is_named_and_leaves_the_old_data(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Wherever there is no room: for a block of the old data, or for one that was sent."""
-    made = filled(3 * BLOCK_BYTES)
-    for passive in ([], [*made, Write("0", 0, b"x")]):
-        (tmp_path / str(len(passive))).mkdir()
-        scene = Copying(tmp_path / str(len(passive)), made, passive)
-        before = tree(scene.old)
-
-        def full(*_: object) -> int:
+    async def game(side: Side) -> None:
+        def failing(**_: object) -> str:
             raise OSError(errno.ENOSPC, "full")
 
         with monkeypatch.context() as patch:
-            patch.setattr(os, "pwrite", full)
-            with pytest.raises(DiskFull, match=r"copy.add failed: No space left on device"):
-                scene.copy()
-        assert before == tree(scene.old)
+            patch.setattr("tempfile.mkdtemp", failing)
+            assert ev.CopyTaken(-1) == side.copies.sent.take(7)
+        await side.until(lambda: side.link == [COPY_RETRY_S])
 
-
-def entry(path: bytes, size: int = 0, first: int = 0, count: int = 0) -> wire.CopyEntry:
-    """An entry of a file, with some digests."""
-    return wire.CopyEntry(path, False, size, first, b"d" * 16 * count)
-
-
-def listing(index: int, *entries: wire.CopyEntry) -> wire.CopyListing:
-    """A listing of the copy that is expected."""
-    return wire.CopyListing(2, 5, index, entries)
-
-
-def part(index: int, operation: Operation) -> wire.CopyPart:
-    """A part of it."""
-    return wire.CopyPart(2, 5, index, encode(operation))
-
-
-DIRECTORY = wire.CopyEntry(b"d", True, 0, 0, b"")
-ALIKE = wire.CopyEntry(b"old", False, 3, 0, digest(b"old")[:16])
-
-
-@pytest.mark.parametrize(
-    ("pieces", "problem"),
-    [
-        ([listing(1)], "piece 1 of 2/5 where 0 was due"),
-        ([listing(0), listing(0)], "piece 0 of 2/5 where 1 was due"),
-        ([replace(listing(0), epoch=3)], "piece 0 of 3/5 where 0 was due"),
-        ([replace(listing(0), upto=4)], "piece 0 of 2/4 where 0 was due"),
-        ([listing(0, entry(b"../escape"))], "has the part '..'"),
-        ([listing(0, entry(b"/etc"))], "is not relative"),
-        ([listing(0, replace(DIRECTORY, path=b"a/../b"))], "has the part '..'"),
-        ([listing(0, entry(b"no/f"))], "does not fit those before: .*No such file"),
-        ([listing(0, DIRECTORY, DIRECTORY)], "does not fit those before: .*EEXIST"),
-        ([listing(0, entry(b"a"), entry(b"b"), entry(b"a"))], "does not fit those before: .*File exists"),
-        ([listing(0, entry(b"a", 1), entry(b"a", 2))], "'a' has 1 bytes, and then 2"),
-        ([listing(0, entry(b"a", 1 << 20, 3, 2), entry(b"a", 1 << 20, 4, 1))], "block 4 is listed where 5 was"),
-        ([listing(0, ALIKE, entry(b"a")), part(1, Write("old", 0, b"new"))], "which was taken over as it is"),
-        ([listing(0, ALIKE, entry(b"a")), part(1, Truncate("old", 0))], "which was taken over as it is"),
-        ([part(0, Write("a", 0, b"x"))], "does not fit those before: .*ENOENT"),
-        ([replace(part(0, Create("a")), operation=b"{}\n")], "encoded operation: op"),
-    ],
-)  # fmt: skip
-def test_pieces_that_do_not_fit_change_nothing(tmp_path: Path, pieces: list[Any], problem: str) -> None:
-    """Each is the peer's fault, and named; the old data is as it was."""
-    scene = Copying(tmp_path, [], [Create("old"), Write("old", 0, b"old")])
-    (tmp_path / "new").mkdir()
-    incoming = IncomingCopy(BEGIN, tmp_path / "new", scene.old, linking=True)
-    for piece in pieces[:-1]:
-        incoming.add(piece)
-    with pytest.raises(PeerError, match=problem):
-        incoming.add(pieces[-1])
-    incoming.remove()
-    assert {b"old": b"old"} == tree(scene.old)
-    assert ["data", "old"] == sorted(os.listdir(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("end", "problem"),
-    [
-        (wire.CopyEnd(2, 5, 0, b""), "ends after 0 pieces, and 1 are here"),
-        (wire.CopyEnd(2, 5, 2, b""), "ends after 2 pieces, and 1 are here"),
-        (wire.CopyEnd(1, 5, 1, b""), "ends after 1 pieces, and 1 are here"),
-        (wire.CopyEnd(2, 5, 1, b"x"), "its digest is .*, and that of the active server's 78"),
-        (wire.CopyEnd(2, 5, 1, TreeDigest().digest()), "its digest is "),
-    ],
-)
-def test_an_end_that_does_not_fit(tmp_path: Path, end: wire.CopyEnd, problem: str) -> None:
-    """Pieces or bytes are missing: it is refused."""
-    (tmp_path / "new").mkdir()
-    incoming = IncomingCopy(BEGIN, tmp_path / "new", None, linking=True)
-    incoming.add(listing(0, entry(b"a", 5, 0, 1)))
-    with pytest.raises(PeerError, match=problem):
-        incoming.end(end)
-
-
-def test_a_copy_of_parts_alone(tmp_path: Path) -> None:
-    """Another implementation may send it so; without a digest it is as good as its pieces."""
-    (tmp_path / "new").mkdir()
-    incoming = IncomingCopy(BEGIN, tmp_path / "new", None, linking=True)
-    made: list[Operation] = [MakeDirectory("d"), Create("d/f"), Write("d/f", 0, b"content")]
-    for index, operation in enumerate(made):
-        assert None is incoming.add(part(index, operation))
-    incoming.end(wire.CopyEnd(2, 5, 3, b""))
-    assert {b"d": None, b"d/f": b"content"} == tree(tmp_path / "new")
-
-
-@pytest.mark.parametrize(
-    ("answer", "problem"),
-    [
-        (wire.CopyLacking(2, 5, 1, ()), "an answer to piece 1, which waits for none"),
-        (wire.CopyLacking(2, 5, 0, (0, 0)), "block 0 after 0 of a listing of 3"),
-        (wire.CopyLacking(2, 5, 0, (1, 0)), "block 0 after 1 of a listing of 3"),
-        (wire.CopyLacking(2, 5, 0, (3,)), "block 3 after -1 of a listing of 3"),
-    ],
-)
-def test_answers_that_do_not_fit(tmp_path: Path, answer: wire.CopyLacking, problem: str) -> None:
-    """They are the peer's fault. One of an earlier copy is ignored."""
-    scene = Copying(tmp_path, filled(3 * BLOCK_BYTES), [])
-    (tmp_path / "aside").mkdir()
-
-    async def play() -> None:
-        snapshot = Snapshot(scene.data, tmp_path / "aside", room_bytes_min=0)
-        outgoing = OutgoingCopy(scene.channel, snapshot, 2, 3, 5)  # type: ignore[arg-type]
-        sending = asyncio.create_task(outgoing.send())
-        for _ in range(2):
-            await scene.channel.frames.get()
-        outgoing.answer(replace(answer, epoch=1))
-        with pytest.raises(PeerError, match=problem):
-            outgoing.answer(answer)
-        sending.cancel()
-        snapshot.close()
-
-    asyncio.run(play())
+    play(tmp_path, game)

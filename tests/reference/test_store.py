@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from takeover.errors import StateDamaged
 from takeover.loss_statements import Head, read_statement
 from takeover.operations import Create, Outcome, Write, encode
 from takeover.store import Store
+from takeover_models.disk import CutDisk, PowerCut
 from takeover_spec.trace import Header, check, header_line
 from takeover_spec.words import Constants, Status
 
@@ -133,6 +135,72 @@ def test_what_was_prepared_and_did_not_happen_is_removed(tmp_path: Path) -> None
     again = opened(tmp_path)
     assert data == again.data
     assert [data] == list(again.directory.data.iterdir())
+
+
+def with_old_data(root: Path, *, active: bool) -> None:
+    """A server that was killed as the active one of epoch 1, or while it followed that epoch."""
+    root.mkdir()
+    store = opened(root)
+    store.start()
+    if active:
+        store.discard(0, 0)
+        store.take_role(1)
+        store.log(1, encode(Create("a")))
+        store.carried(1, store.carry_out(Create("a")))
+    else:
+        store.resynchronise(1, 0, store.incoming())
+        filled(store)
+        apply_next(store)
+    killed(store)
+
+
+def switch(root: Path, disk: CutDisk, call: int) -> None:
+    """It gets a copy, which is durable, and switches to it; the power fails at this call of the switch, if at any."""
+    store = Store(DataDirectory.open(root / "server", disk=disk))
+    store.start()
+    (copy := store.incoming()).joinpath("below").mkdir()
+    (copy / "below" / "new").write_bytes(b"content")
+    disk.sync_all()
+    disk.labels.clear()
+    disk.crash_at(call)
+    try:
+        if store.unsafe:
+            store.set_aside(0, 1)
+        store.resynchronise(2, 7, copy)
+    finally:
+        killed(store)
+
+
+@pytest.mark.parametrize("active", [False, True])
+def test_a_switch_cut_at_every_call_leaves_the_old_data_or_the_new(tmp_path: Path, active: bool) -> None:
+    """A kill or a power cut, whatever survives it: one of the two, whole, with the state that belongs to it."""
+    with_old_data(tmp_path / "before", active=active)
+    shutil.copytree(tmp_path / "before", tmp_path / "whole")
+    switch(tmp_path / "whole", whole := CutDisk(tmp_path / "whole"), 1_000)
+    assert "store.switch" in whole.labels
+    found = []
+    for call, label in enumerate(whole.labels, start=1):
+        for seed in (None, 0):
+            root = tmp_path / f"{call} {seed}"
+            shutil.copytree(tmp_path / "before", root)
+            disk = CutDisk(root)
+            with pytest.raises(PowerCut):
+                switch(root, disk, call)
+            disk.kill() if seed is None else disk.cut(seed)
+            store = opened(root)
+            (data,) = store.directory.data.iterdir()
+            names = [str(path.relative_to(data)) for path in sorted(data.rglob("*"))]
+            found.append(store.state.epoch)
+            if store.state.epoch == 1:
+                assert (["a"], active) == (names, store.state.returned), (label, seed)
+            else:
+                assert (["below", "below/new"], 7, False) == (names, store.applied, store.state.returned), (
+                    label,
+                    seed,
+                )
+                assert b"content" == (data / "below" / "new").read_bytes()
+            killed(store)
+    assert {1, 2} == set(found)
 
 
 def test_discarded_updates_are_gone_and_stated(tmp_path: Path) -> None:

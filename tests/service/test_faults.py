@@ -9,10 +9,13 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -22,12 +25,14 @@ from typing import Any
 
 from takeover.control_client import NotRunning, ask
 from takeover.demo.client import End, Load, WriteRecord, read_all
+from takeover.demo.evidence import data_root
 from takeover.demo.parties import Party
 from takeover.demo.scene import Scene
 from takeover.endpoint import Endpoint
 from takeover.key_making import make_keys
 from takeover.linux import boottime_ns
 from takeover.observer import Observer
+from takeover.protected_files import Interrupted, NotActive, ProtectedFiles
 from takeover_spec import wire
 from takeover_spec.knowledge import Knowledge
 from takeover_spec.trace import check, follows
@@ -279,6 +284,118 @@ def test_without_its_keys_nothing_starts(tmp_path: Path) -> None:
     ended = node(primary.config)
     assert (2, True) == (ended.returncode, "keys: found nothing; expected a path" in ended.stderr)
     assert not primary.data_directory.exists()
+
+
+SLOTS = 64
+SLOT_BYTES = 100_000
+
+
+class FileLoad:
+    """An application that writes all the time, to whichever server takes it, and remembers what was acknowledged."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.may_hold: dict[int, list[bytes]] = {slot: [bytes(8)] for slot in range(SLOTS)}
+        """What each slot may hold: what was acknowledged last, and what has an unknown end since."""
+        self.acknowledged = 0
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Write no more."""
+        self._ending.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        number = 0
+        while not self._ending.is_set():
+            for name in SERVERS:
+                directory = self._scene.parties[name].data_directory
+                files = ProtectedFiles(directory / "intercept.sock", directory)
+                with contextlib.suppress(OSError, NotActive, Interrupted):
+                    with contextlib.suppress(FileExistsError):
+                        files.create("load")
+                    while not self._ending.is_set():
+                        number += 1
+                        self._write(files, number)
+                files.close()
+            time.sleep(0.01)  # neither takes it just now
+
+    def _write(self, files: ProtectedFiles, number: int) -> None:
+        slot, value = number % SLOTS, number.to_bytes(8, "big")
+        self.may_hold[slot].append(value)
+        try:
+            files.write("load", slot * SLOT_BYTES, value)
+        except NotActive:
+            self.may_hold[slot].pop()
+            raise
+        self.may_hold[slot] = [value]
+        self.acknowledged += 1
+
+    def lost(self, data: Path) -> list[int]:
+        """The slots of the file that hold what they may not."""
+        with (data / "load").open("rb") as file:
+            return [
+                slot
+                for slot, values in self.may_hold.items()
+                if os.pread(file.fileno(), 8, slot * SLOT_BYTES).ljust(8, b"\0") not in values
+            ]
+
+
+def bulk(scene: Scene, name: str, path: str, mebibytes: int) -> None:
+    """Write a large file on the active server, which must take all of it."""
+    directory = scene.parties[name].data_directory
+    files = ProtectedFiles(directory / "intercept.sock", directory)
+    files.create(path)
+    for number in range(mebibytes):
+        assert files.write(path, number << 20, os.urandom(1 << 20)) == 1 << 20
+    files.close()
+
+
+def actions_of(party: Party, kind: str) -> list[dict[str, Any]]:
+    """The actions of one kind in the latest trace of a server."""
+    lines = max(party.traces.glob("*.ndjson")).read_text().splitlines()
+    return [action for action in map(json.loads, lines) if action.get("do") == kind]
+
+
+def test_resynchronised_while_the_active_server_serves(tmp_path: Path) -> None:
+    """A server returns, its data having diverged, is sent what differs under load, and takes over with everything."""
+
+    async def play(scene: Scene) -> None:
+        primary, secondary = scene.parties["primary"], scene.parties["secondary"]
+        load = FileLoad(scene)
+        await asyncio.to_thread(bulk, scene, "primary", "old", 12)
+        load.start()
+        await until("some writes", lambda: load.acknowledged > 20)
+        await scene.link.cut()  # what the primary writes from here on, alone or not acknowledged, diverges
+        await primary.kill()
+        await until("the secondary to take over", lambda: status(scene, "secondary").get("serving") is True)
+        await asyncio.to_thread(bulk, scene, "secondary", "new", 12)
+        await scene.link.mend()
+        await primary.start()
+        await until("the primary to follow", lambda: leads(scene, "secondary"))
+        (copied,), (switched,) = actions_of(secondary, "copy"), actions_of(primary, "resynchronise")
+        served = [a for a in actions_of(secondary, "acknowledge") if copied["t"] < a["t"] < switched["t"]]
+        assert len(served) > 5, "nothing was acknowledged while the copy was sent"
+        received = re.search(r"a copy was received.*", log_of(primary))
+        assert received, log_of(primary)
+        listed, lacking = (int(n) for n in re.findall(r"(?:blocks|lacking)\W+(\d+)", received[0]))
+        assert 12 * 16 <= lacking < listed - 12 * 16 + SLOTS, received[0]
+        before = load.acknowledged
+        await secondary.kill()
+        await until("the primary to take over", lambda: status(scene, "primary").get("serving") is True)
+        await until("writes to go on", lambda: load.acknowledged > before + 5)
+        await asyncio.to_thread(load.end)
+        assert [] == load.lost(data_root(primary))
+        await secondary.start()
+        await until("the pair to be in sync", lambda: leads(scene, "primary"))
+        assert [] == load.lost(data_root(secondary))
+
+    in_scene(tmp_path, play)
 
 
 def node(config: Path) -> subprocess.CompletedProcess[str]:
