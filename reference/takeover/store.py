@@ -327,7 +327,6 @@ class Store:
         self.directory.disk.replace(copy, data, label="store.switch")
         self._sync_names(self.directory.data)
         self.applied = upto
-        os.pwrite(self._counter, _APPLIED.pack(epoch, upto), 0)
         self._save(
             epoch=epoch,
             seen=max(epoch, self.state.seen),
@@ -337,6 +336,9 @@ class Store:
             checkpoint=upto,
             copy=self.state.copy + 1,
         )
+        os.pwrite(
+            self._counter, _APPLIED.pack(epoch, upto), 0
+        )  # not before: it may be the epoch of the old data
         self._open_safe()
         return self._leftovers()
 

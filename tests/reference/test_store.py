@@ -154,7 +154,7 @@ def with_old_data(root: Path, *, active: bool) -> None:
     killed(store)
 
 
-def switch(root: Path, disk: CutDisk, call: int) -> None:
+def switch(root: Path, disk: CutDisk, epoch: int, call: int) -> None:
     """It gets a copy, which is durable, and switches to it; the power fails at this call of the switch, if at any."""
     store = Store(DataDirectory.open(root / "server", disk=disk))
     store.start()
@@ -166,41 +166,39 @@ def switch(root: Path, disk: CutDisk, call: int) -> None:
     try:
         if store.unsafe:
             store.set_aside(0, 1)
-        store.resynchronise(2, 7, copy)
+        store.resynchronise(epoch, 7, copy)
     finally:
         killed(store)
 
 
-@pytest.mark.parametrize("active", [False, True])
-def test_a_switch_cut_at_every_call_leaves_the_old_data_or_the_new(tmp_path: Path, active: bool) -> None:
+@pytest.mark.parametrize(("active", "epoch"), [(False, 2), (True, 2), (False, 1)])
+def test_a_switch_cut_at_every_call_leaves_the_old_data_or_the_new(
+    tmp_path: Path, active: bool, epoch: int
+) -> None:
     """A kill or a power cut, whatever survives it: one of the two, whole, with the state that belongs to it."""
     with_old_data(tmp_path / "before", active=active)
     shutil.copytree(tmp_path / "before", tmp_path / "whole")
-    switch(tmp_path / "whole", whole := CutDisk(tmp_path / "whole"), 1_000)
+    switch(tmp_path / "whole", whole := CutDisk(tmp_path / "whole"), epoch, 1_000)
     assert "store.switch" in whole.labels
-    found = []
+    found = set()
     for call, label in enumerate(whole.labels, start=1):
+        if label.endswith((".list", ".open", ".read", ".size", ".close")):
+            continue  # it changes nothing: the cut at the next call is the same one
         for seed in (None, 0):
             root = tmp_path / f"{call} {seed}"
             shutil.copytree(tmp_path / "before", root)
             disk = CutDisk(root)
             with pytest.raises(PowerCut):
-                switch(root, disk, call)
+                switch(root, disk, epoch, call)
             disk.kill() if seed is None else disk.cut(seed)
             store = opened(root)
             (data,) = store.directory.data.iterdir()
             names = [str(path.relative_to(data)) for path in sorted(data.rglob("*"))]
-            found.append(store.state.epoch)
-            if store.state.epoch == 1:
-                assert (["a"], active) == (names, store.state.returned), (label, seed)
-            else:
-                assert (["below", "below/new"], 7, False) == (names, store.applied, store.state.returned), (
-                    label,
-                    seed,
-                )
-                assert b"content" == (data / "below" / "new").read_bytes()
+            found.add((*names, store.state.epoch, store.applied <= 1, store.state.returned))
+            if "below" in names:
+                assert b"content" == (data / "below" / "new").read_bytes(), (label, seed)
             killed(store)
-    assert {1, 2} == set(found)
+    assert {("a", 1, True, active), ("below", "below/new", epoch, False, False)} == found
 
 
 def test_discarded_updates_are_gone_and_stated(tmp_path: Path) -> None:
