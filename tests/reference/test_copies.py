@@ -28,7 +28,7 @@ class Side:
 
     def __init__(self, directory: Path) -> None:
         self.store = Store(DataDirectory.open(directory))
-        self.core = SimpleNamespace(know=SimpleNamespace(active=False))
+        self.core = SimpleNamespace(know=SimpleNamespace(active=False, unsafe=False))
         self.told: list[ev.Event] = []
         self.link: list[Any] = []
         """What was asked of the link."""
