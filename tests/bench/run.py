@@ -1,6 +1,6 @@
 """The benchmarks: each figure as a ratio to a limit that is measured in the same run.
 
-    python tests/bench/run.py [queues] [drain] [failover] [address] [verify]
+    python tests/bench/run.py [queues] [drain] [copies] [failover] [address] [verify]
 
 Nothing here is a test: machines differ and are busy. A figure says how far the code is from what the machine allows at
 that moment.
@@ -8,25 +8,42 @@ that moment.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from takeover.core import Core, Settings, begin, counted_ns, step
 from takeover.core.events import NextInQueue
 from takeover.data_directory import DataDirectory
 from takeover.disk import OsDisk
+from takeover.incoming_copy import IncomingCopy
 from takeover.linux import boottime_ns
 from takeover.operations import Create, Outcome, Write, encode
+from takeover.outgoing_copy import OutgoingCopy
 from takeover.queues import Queue, status_of
+from takeover.snapshot import Snapshot
 from takeover.store import Store
 from takeover_spec import actions as act
+from takeover_spec.wire import (
+    COPY_BLOCK_BYTES,
+    LENGTH_BYTES,
+    CopyBegin,
+    CopyEnd,
+    CopyListing,
+    CopyPart,
+    Message,
+)
+from takeover_spec.wire import decode as decode_message
+from takeover_spec.wire import encode as encode_message
 from takeover_spec.words import Constants, Identity
 
 BLOCK_BYTES = 128
@@ -157,6 +174,82 @@ def _ratio(whole: float, beyond: float) -> float:
     return whole / (whole - beyond)
 
 
+def copies() -> None:
+    """How long writes are held when a copy is taken, and what a copy sends where 1 % differs, against a whole one."""
+    print("writes held for a snapshot            files    MiB       held    a plain copy of the directory")
+    for files, mebibytes in ((1, 1), (1, 256), (1_000, 1), (20_000, 1)):
+        held_ms, plain_ms = _held_ms(files, mebibytes)
+        print(
+            f"{files:43,}{mebibytes:7}{held_ms:8.2f} ms{plain_ms:10.1f} ms    ratio {plain_ms / held_ms:,.0f}"
+        )
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        data, old = Path(folder) / "data", Path(folder) / "old"
+        data.mkdir()
+        _data(data, 16, 128)
+        shutil.copytree(data, old)
+        for path in old.iterdir():  # 1 % of the blocks, in every file
+            with path.open("r+b") as file:
+                for block in range(0, 128, 100):
+                    file.seek(block * COPY_BLOCK_BYTES)
+                    file.write(b"diverged")
+        whole_bytes, whole = _copied(data, None, Path(folder))
+        some_bytes, some = _copied(data, old, Path(folder))
+    print(f"whole copy, 128 MiB          {whole_bytes / 2**20:10.2f} MiB sent {whole:8.2f} s")
+    print(
+        f"where 1 to 2 % differs       {some_bytes / 2**20:10.2f} MiB sent {some:8.2f} s"
+        f"    ratio {some_bytes / whole_bytes:.4f} of the bytes, {some / whole:.2f} of the time"
+    )
+
+
+def _held_ms(files: int, mebibytes: int) -> tuple[float, float]:
+    """How long it takes to open a snapshot of so much data, and to copy the data."""
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        data, aside = Path(folder) / "data", Path(folder) / "aside"
+        data.mkdir()
+        aside.mkdir()
+        _data(data, files, mebibytes)
+        held = _seconds(lambda: Snapshot(data, aside).close())
+        plain = _seconds(lambda: shutil.copytree(data, Path(folder) / "plain"))
+    return held * 1e3, plain * 1e3
+
+
+def _data(folder: Path, files: int, mebibytes: int) -> None:
+    """So many files, of equal length, that are so long together."""
+    for number in range(files):
+        (folder / f"file {number}").write_bytes(os.urandom((mebibytes << 20) // files))
+
+
+def _copied(data: Path, old: Path | None, folder: Path) -> tuple[int, float]:
+    """The bytes and the seconds that a copy takes, both ends in this process, and durable at its end."""
+    new, aside = Path(tempfile.mkdtemp(dir=folder)), Path(tempfile.mkdtemp(dir=folder))
+    snapshot = Snapshot(data, aside)
+    incoming = IncomingCopy(CopyBegin(1, 0, 1), new, old, linking=True)
+    sent = 0
+
+    class Near:
+        """A connection to the same process."""
+
+        async def send(self, message: Message) -> None:
+            """Hand a message over."""
+            nonlocal sent
+            frame = encode_message(message)
+            sent += len(frame)
+            piece = decode_message(frame[LENGTH_BYTES:])
+            if isinstance(piece, CopyListing | CopyPart):
+                lacking = incoming.add(piece)
+                if lacking:
+                    sent += len(encode_message(lacking))
+                    outgoing.answer(lacking)
+            elif isinstance(piece, CopyEnd):
+                incoming.end(piece)
+
+    connection: Any = Near()
+    outgoing = OutgoingCopy(connection, snapshot, 1, 0, 1)
+    seconds = _seconds(lambda: asyncio.run(outgoing.send()))
+    snapshot.close()
+    return sent, seconds
+
+
 def _beyond_the_grant_ms(trace: Path) -> float:
     """From the end of the last promise to the first `enable` after it, as a server's own trace has it."""
     until = 0
@@ -198,7 +291,7 @@ def _memory_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-BENCHMARKS = {work.__name__: work for work in (queues, drain, failover, address, verify)}
+BENCHMARKS = {work.__name__: work for work in (queues, drain, copies, failover, address, verify)}
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--drain"]:
