@@ -151,6 +151,7 @@ class Node:
                     raise self._failure
                 await self._round()
                 self._manager.alive()
+            log.info("the server stops, as it was told")
         finally:
             self._manager.stopping()
             await self._close()

@@ -101,6 +101,8 @@ class WitnessService:
         while not self._stopped.is_set():
             await manager.wait(self._stopped)
             manager.alive()
+        if not self._failure:
+            log.info("the witness stops, as it was told")
         manager.stopping()
         reminding.cancel()
         await acceptor.close()
