@@ -214,6 +214,8 @@ class Performer:
             case act.Release(epoch):
                 self._node.store.release(epoch)
             case act.Promote(_, kept, last):
+                if self._node.store.unsafe:
+                    await asyncio.to_thread(self._node.store.state_promote_loss, kept, last)
                 self._node.store.promote(kept, last)
             case act.StopApplications():
                 self._node.offers.fail()

@@ -236,9 +236,8 @@ class Store:
         """`Promote`: what is lost of this server's own unsafe queue is stated, durably, before anything changes."""
         self._keeps = kept
         if self.unsafe:
-            path = self.directory.path / "loss" / f"{self.state.epoch}-promote.ndjson"
-            self._state_loss(path, self.unsafe, kept, last, settled=True)
-            self._publish(path)
+            self.state_promote_loss(kept, last)
+            self._publish(self._promote_loss())
 
     def release(self, epoch: int) -> None:
         """`Release`."""
@@ -347,6 +346,10 @@ class Store:
     def state_takeover_loss(self, kept: int, last: int) -> None:
         """Write what `discard` will state, if it is not written yet. Raises `DiskFull`, and then may be tried again."""
         self._state_loss(self._takeover_loss(), self.safe, kept, last, settled=False)
+
+    def state_promote_loss(self, kept: int, last: int) -> None:
+        """Write what `promote` will state of an unsafe queue, if it is not written yet."""
+        self._state_loss(self._promote_loss(), self.unsafe, kept, last, settled=True)
 
     def state_rejoin_loss(self, kept: int, last: int) -> None:
         """Write what `set_aside` will state, if it is not written yet."""
@@ -460,6 +463,9 @@ class Store:
 
     def _takeover_loss(self) -> Path:
         return self.directory.path / "loss" / f"{self.state.epoch}-takeover.ndjson"
+
+    def _promote_loss(self) -> Path:
+        return self.directory.path / "loss" / f"{self.state.epoch}-promote.ndjson"
 
     def _rejoin_loss(self) -> Path:
         return self.directory.unsafe / str(self.state.epoch) / "loss.ndjson"

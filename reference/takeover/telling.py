@@ -60,9 +60,10 @@ def _of_data(action: act.Action) -> str:
             return f"has drained epoch {epoch}: kept up to update {kept}, discards {last - kept}"
         case act.SetAside(epoch, kept, last):
             return f"sets its queue of epoch {epoch} aside: update {kept} was kept, {last - kept} after it are lost"
-        case act.Promote(epoch, kept, last):
+        case act.Promote(epoch, kept, last, ordered):
+            why = "is ordered to take over" if ordered else "goes on with a takeover that was cut,"
             lost = f"{last - kept} after it are lost"
-            return f"is ordered to take over from epoch {epoch}: update {kept} is kept, {lost}"
+            return f"{why} from epoch {epoch}: update {kept} is kept, {lost}"
         case act.Copy(upto=upto):
             return f"sends a copy of the data as of update {upto}"
         case act.Resynchronise(epoch, upto):

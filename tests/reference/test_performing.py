@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -46,3 +48,18 @@ def test_alone_the_data_is_durable_first() -> None:
 def test_otherwise_nothing_more_is_waited_for(seq: int, synchronous: bool) -> None:
     """What the passive server has is durable there, and asynchronous mode promises less."""
     assert ["queue synced", "trace written", "told"] == _done(seq, synchronous=synchronous)
+
+
+@pytest.mark.parametrize("action", [act.Promote(1, 4, 9, True), act.SetAside(1, 4, 9)])
+def test_a_loss_is_stated_first_and_beside_the_loop(action: act.ServerAction) -> None:
+    """LOSS-1: however much is lost, the loop goes on reading messages while it is written down."""
+    done: list[tuple[str, bool]] = []
+
+    def noted(what: str) -> Callable[[int, int], None]:
+        return lambda kept, last: done.append((what, threading.current_thread() is threading.main_thread()))
+
+    store = SimpleNamespace(unsafe=object(), promote=noted("done"), set_aside=noted("done"))
+    store.state_promote_loss = store.state_rejoin_loss = noted("stated")
+    node: Any = SimpleNamespace(store=store, trace=SimpleNamespace(note=lambda action, now: None))
+    asyncio.run(Performer(node).perform((action,), 0, None))
+    assert [("stated", False), ("done", True)] == done
