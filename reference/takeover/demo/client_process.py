@@ -85,8 +85,13 @@ class Client:
 
     def first_acknowledged(self, sent_after_ns: int) -> WriteRecord | None:
         """The first write to be acknowledged of those that were sent after this time; None if none was yet."""
-        later = (w for w in self.writes if w.sent_ns > sent_after_ns and w.end is End.ACKNOWLEDGED)
-        return min(later, key=lambda write: write.ended_ns, default=None)
+        first = None
+        for write in reversed(self.writes):
+            if write.ended_ns <= sent_after_ns:
+                break
+            if write.sent_ns > sent_after_ns and write.end is End.ACKNOWLEDGED:
+                first = write
+        return first
 
     async def stop(self) -> None:
         """Begin no more writes; on return every write has ended. Raises EnvironmentFault."""

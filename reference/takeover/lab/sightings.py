@@ -18,7 +18,8 @@ pair, its peer would have to hold it in that time, and give it back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -73,27 +74,34 @@ def holders_max(runs: Sequence[Run]) -> tuple[int, int]:
     if not runs:
         return 0, 0
     most, when = 1, min(run.first_heard for run in runs)
-    sure = sorted((run for run in runs if run.is_sure), key=lambda run: run.first_heard)
-    for at, held_by in _instants(sure):
-        if len(held_by) > most:
-            most, when = len(held_by), at
+    held = {machine: _sure_spans(runs, machine) for machine in {run.machine for run in runs}}
     for run in runs:
-        for sent, heard in run.doubts:
-            others = {o.machine for o in sure if o.first_heard <= sent and heard <= o.last_sent} - {
-                run.machine
-            }
-            if 1 + len(others) > most:
-                most, when = 1 + len(others), sent
+        moments = [*run.doubts, (run.first_heard, run.first_heard)] if run.is_sure else run.doubts
+        for begin, end in moments:
+            others = sum(
+                _covers(spans, begin, end) for machine, spans in held.items() if machine != run.machine
+            )
+            if 1 + others > most or (1 + others == most > 1 and begin < when):
+                most, when = 1 + others, begin
     return most, when
 
 
-def _instants(sure: Sequence[Run]) -> Iterable[tuple[int, set[str]]]:
-    """Each instant at which a sure time begins, and who surely holds just after it."""
-    open_runs: list[Run] = []
-    for run in sure:
-        at = run.first_heard
-        open_runs = [o for o in open_runs if o.last_sent > at] + [run]
-        yield at, {o.machine for o in open_runs}
+def _sure_spans(runs: Sequence[Run], machine: str) -> list[tuple[int, int]]:
+    """The times during which a machine surely held, in order and apart from each other."""
+    spans: list[tuple[int, int]] = []
+    mine = (run for run in runs if run.machine == machine and run.is_sure)
+    for run in sorted(mine, key=lambda run: run.first_heard):
+        if spans and run.first_heard <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], run.last_sent))
+        else:
+            spans.append((run.first_heard, run.last_sent))
+    return spans
+
+
+def _covers(spans: Sequence[tuple[int, int]], begin: int, end: int) -> bool:
+    """Whether one span contains all of a time, and more than an instant."""
+    at = bisect_right(spans, begin, key=lambda span: span[0]) - 1
+    return at >= 0 and end <= spans[at][1] and spans[at][0] < spans[at][1] and begin < spans[at][1]
 
 
 def changes(runs: Sequence[Run], began: int, blink: int) -> list[tuple[int, int]]:
