@@ -68,7 +68,7 @@ async def machines() -> AsyncIterator[tuple[Wire, dict[str, Machine]]]:
     yield wire, built
     for machine in built.values():
         await machine.power_cut()
-    wire.close()
+    await wire.close()
 
 
 def plugs(name: str) -> list[Plug]:

@@ -69,11 +69,18 @@ class Party:
     """A server or the witness: its files, and its process when it runs."""
 
     def __init__(
-        self, name: str, directory: Path, host: Host | None = None, command: Sequence[str] | None = None
+        self,
+        name: str,
+        directory: Path,
+        host: Host | None = None,
+        command: Sequence[str] | None = None,
+        *,
+        configured: bool = True,
     ) -> None:
         """Its configuration is `directory`/NAME.toml, its data directory `directory`/NAME, its log NAME.log.
 
-        It runs `command --config FILE`, by default the service of takeover, on `host`, by default this machine.
+        It runs `command --config FILE`, by default the service of takeover, on `host`, by default this machine; and
+        `command` alone unless `configured`.
         """
         self.name = name
         self.config = directory / f"{name}.toml"
@@ -85,6 +92,8 @@ class Party:
         self.log = directory / f"{name}.log"
         self._host: Host = LocalHost() if host is None else host
         self._command = service(name) if command is None else list(command)
+        if configured:
+            self._command += ["--config", str(self.config)]
         self._process: Started | None = None
 
     @property
@@ -110,33 +119,36 @@ class Party:
     async def start(self) -> None:
         """Start its process. Raises EnvironmentFault when that cannot be."""
         assert self._process is None
-        self._process = await self._host.start(
-            self.name, [*self._command, "--config", str(self.config)], self.log
-        )
+        self._process = await self._host.start(self.name, self._command, self.log)
 
     async def kill(self) -> None:
         """Kill its process as a failure would, and nothing else of it; return when it is gone."""
-        if self._process is not None:
-            if self._process.returncode is None:
-                self._process.send_signal(signal.SIGKILL)
-            await self._process.wait()
-            self._process = None
+        process = self._process
+        if process is not None:
+            if process.returncode is None:
+                process.send_signal(signal.SIGKILL)
+            await process.wait()
+            if self._process is process:
+                self._process = None
 
     async def stop(self) -> str:
         """Ask its process to stop, and kill it when it does not; what was wrong with its end, if anything."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             return ""
-        if self._process.returncode is None:
-            self._process.send_signal(signal.SIGTERM)
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
-                await self._process.wait()
+                await process.wait()
         except TimeoutError:
             await self.kill()
             return (
                 f"the {self.name} did not stop within {STOP_TIMEOUT_S:g} s of being asked to, and was killed"
             )
-        problem = self.ended if self._process.returncode else ""
+        if self._process is not process:
+            return ""  # it was killed meanwhile
+        problem = self.ended if process.returncode else ""
         self._process = None
         return problem
 

@@ -17,14 +17,16 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from takeover.cli import Exit, fresh_directory
 from takeover.demo import command as demo_command
+from takeover.demo.configurations import Timing
 from takeover.errors import TakeoverError
 from takeover.lab.entrance import go_inside, inside, refusal
-from takeover.lab.faults import draw_rounds
+from takeover.lab.faults import Fault, draw_rounds
 from takeover.service_command import status_of
 
 _STATUS = {"holds": Exit.HOLDS, "violated": Exit.VIOLATED, "incomplete": Exit.UNDECIDED}
@@ -111,6 +113,18 @@ def _campaign(arguments: argparse.Namespace) -> Exit:
     return _STATUS[report["verdict"]]
 
 
+async def _rival(directory: Path, timing: Timing, rounds: Sequence[Sequence[Fault]]) -> dict[str, Any] | None:
+    """The same rounds against keepalived; None where it is not installed."""
+    from takeover.lab.keepalived import Rival, program
+
+    keepalived = program()
+    if keepalived is None:
+        return None
+    below = directory / "keepalived"
+    below.mkdir()
+    return await Rival(below, timing, keepalived, demo_command.tell).run(rounds)
+
+
 async def conduct(directory: Path, seed: int, faults: int, times: dict[str, int]) -> dict[str, Any]:
     """Play a campaign inside a lab's namespaces, telling it as it goes; the report.
 
@@ -140,6 +154,7 @@ async def conduct(directory: Path, seed: int, faults: int, times: dict[str, int]
     rounds = draw_rounds(seed, faults, timing.lease_ms)
     evidence = await Campaign(scene, rounds, demo_command.tell).run()
     report = report_of(evidence, seed, faults)
+    report["keepalived"] = await _rival(directory, timing, list(draw_rounds(seed, faults, timing.lease_ms)))
     for line in summary(report):
         demo_command.tell(line)
     return report

@@ -117,6 +117,7 @@ class Injector:
         party = self._scene.parties[name]
         if not party.runs:
             return False
+        machine.signal(signal.SIGKILL, self._processes(name, Role.SERVICE))
         await party.kill()
         await self._over(fault)
         await self._start(name)
@@ -208,7 +209,8 @@ class Injector:
         processes = self._scene.machines[name].processes()
         if role is Role.SERVICE:
             party = self._scene.parties[name]
-            return [process for process in processes if party.runs and process.pid == party.pid]
+            argv = next((p.argv for p in processes if party.runs and p.pid == party.pid), None)
+            return [process for process in processes if process.argv == argv]
         return [process for process in processes if set(_MODULES[role]) & set(process.argv)]
 
     def _pin(self, machine: Machine, processors: set[int]) -> None:

@@ -118,7 +118,7 @@ class LabScene(Stage):
         await self.watch.stop()
         for machine in self.machines.values():
             await machine.power_cut()
-        self.wire.close()
+        await self.wire.close()
 
     async def cut_off(self) -> None:
         """See Stage."""

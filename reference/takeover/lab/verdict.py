@@ -136,6 +136,7 @@ def report_of(evidence: Evidence, seed: int, asked: int) -> dict[str, Any]:
         "actions_checked": sum(item.verdict.actions for item in evidence.traces),
         "loss_statements": len(evidence.losses),
         "updates_lost": sum(len(loss.seqs) for loss in evidence.losses),
+        "keepalived": None,
         "ended_unasked": list(evidence.ended_unasked),
         "findings": [{"verdict": f.verdict, "about": f.about, "what": f.what} for f in findings],
     }
@@ -157,9 +158,20 @@ def summary(report: dict[str, Any]) -> list[str]:
         f"traces               {report['traces_broken']} of {report['traces_checked']} break a rule;"
         f" {report['actions_checked']} actions",
         f"loss statements      {report['loss_statements']}, of {report['updates_lost']} updates",
+        *_side_by_side(report),
         *(f"ended unasked        {what}" for what in report["ended_unasked"][:_SHOWN_MAX]),
         *(f"{finding['verdict']}: {finding['about']}: {finding['what']}" for finding in report["findings"]),
         f"verdict              {report['verdict']} (seed {report['seed']})",
+    ]
+
+
+def _side_by_side(report: dict[str, Any]) -> list[str]:
+    rival = report.get("keepalived")
+    if rival is None:
+        return ["keepalived           is not installed here, so there is nothing to compare with"]
+    return [
+        f"keepalived           under the same faults: at most {rival['holders_max']} holders at once, more than one for"
+        f" {rival['two_holders_ms']:.0f} ms; {rival['faults']} of the faults hit it"
     ]
 
 

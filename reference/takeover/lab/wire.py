@@ -96,8 +96,13 @@ class Wire:
             except NetlinkError as error:
                 raise EnvironmentFault(f"bridge {network.value}: {error}") from error
 
-    def close(self) -> None:
-        """Let the kernel's line go; the networks end with their namespace."""
+    async def close(self) -> None:
+        """Take both networks and every cut away."""
+        for table in self._cuts:
+            await self._rules.table("del", name=table)
+        for network in Network:
+            for bridge in await self._links.link_lookup(ifname=network.value):
+                await self._links.link("del", index=bridge)
         self._links.close()
         self._rules.close()
 
