@@ -17,7 +17,7 @@ from takeover_models.decisions import Decision, parse_run
 from takeover_models.findings import Finding
 from takeover_models.reports import report
 from takeover_models.setup import Setup
-from takeover_models.tallies import WANTED
+from takeover_models.tallies import SELDOM, WANTED
 from takeover_models.world import World
 
 STARTS = {
@@ -78,6 +78,6 @@ class WorldMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Tell Hypothesis what this run has seen."""
         if self.world is not None:
-            for name in (*WANTED, "witness crash", "stepped down"):
+            for name in (*WANTED, *SELDOM, "witness crash", "stepped down"):
                 if self.world.tally[name]:
                     event(f"seen: {name}")

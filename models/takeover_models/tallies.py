@@ -22,12 +22,16 @@ WANTED = (
     "failed update applied",
     "identity lapsed",
     "handed over",
+)
+"""Without any one of these a campaign says little: the least that it has to have seen."""
+
+SELDOM = (
     "switchover called off",
     "promoted with its own data",
     "promoted as a follower",
     "copy in the same epoch",
 )
-"""Without any one of these a campaign says little: the least that it has to have seen."""
+"""What a short campaign may not see; each of these has a test of its own."""
 
 
 def noticed(tally: Counter[str], action: act.ServerAction, image: Image) -> None:

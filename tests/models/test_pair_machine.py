@@ -14,7 +14,7 @@ from takeover_models.findings import Finding
 from takeover_models.machines import STARTS
 from takeover_models.pair_machine import PairMachine
 from takeover_models.shrink import rerun
-from takeover_models.tallies import WANTED
+from takeover_models.tallies import SELDOM, WANTED
 
 SETTINGS = settings(
     max_examples=10,
@@ -39,6 +39,7 @@ def test_the_pair_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for start in STARTS:
         run_state_machine_as_test(machine(start), settings=SETTINGS)
     assert [] == [name for name in (*WANTED, "witness crash") if not events[f"seen: {name}"]]
+    assert [name for name in SELDOM if events[f"seen: {name}"]]
     assert [] == [name for name in STARTS if events[f"start: {name}"] < 10]
 
 
