@@ -154,7 +154,9 @@ async def conduct(directory: Path, seed: int, faults: int, times: dict[str, int]
     rounds = draw_rounds(seed, faults, timing.lease_ms)
     evidence = await Campaign(scene, rounds, demo_command.tell).run()
     report = report_of(evidence, seed, faults)
-    report["keepalived"] = await _rival(directory, timing, list(draw_rounds(seed, faults, timing.lease_ms)))
+    if not evidence.problem:
+        rounds = draw_rounds(seed, faults, timing.lease_ms)
+        report["keepalived"] = await _rival(directory, timing, list(rounds))
     for line in summary(report):
         demo_command.tell(line)
     return report
