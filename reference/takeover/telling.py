@@ -13,6 +13,7 @@ _CAUSES = {
     Cause.SILENCE: "the active server is silent",
     Cause.RELEASE: "the active server released it",
     Cause.OPERATOR: "the operator said so",
+    Cause.RESUMED: "its own takeover was cut, and goes on",
 }
 
 

@@ -109,6 +109,8 @@ def test_the_case_for_an_operator_has_a_name() -> None:
     not_eligible = passive("LEASE-3", "this server is not recorded as eligible")
     stuck: Statuses = {"primary": passive("REJOIN-3"), "secondary": not_eligible}
     assert situation(stuck).startswith(BOTH_DOWN_TO_ONE)
+    over = passive("ROLE-3", "this server's data belongs to an epoch that is over")
+    assert situation({**stuck, "secondary": over}).startswith(BOTH_DOWN_TO_ONE)
     for other in (
         {"primary": passive("REJOIN-3")},
         {**stuck, "secondary": passive("ROLE-4")},

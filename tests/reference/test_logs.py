@@ -52,6 +52,12 @@ def test_a_takeover_reads_as_sentences() -> None:
     assert "does not take over: too early (LEASE-1)" == in_words(act.Refrain("LEASE-1", "too early"))
 
 
+@pytest.mark.parametrize("cause", Cause)
+def test_every_cause_has_words(cause: Cause) -> None:
+    """A server must not fail for want of a sentence, least of all when it takes over."""
+    assert in_words(act.TakeRole(2, cause)).startswith("takes the role of epoch 2: ")
+
+
 SILENT = {
     "Store",
     "StoreStatus",

@@ -95,6 +95,8 @@ class Party:
         if configured:
             self._command += ["--config", str(self.config)]
         self._process: Started | None = None
+        self._killed: Started | None = None
+        """The process that `kill` ended last."""
 
     @property
     def pid(self) -> int:
@@ -125,6 +127,7 @@ class Party:
         """Kill its process as a failure would, and nothing else of it; return when it is gone."""
         process = self._process
         if process is not None:
+            self._killed = process
             if process.returncode is None:
                 process.send_signal(signal.SIGKILL)
             await process.wait()
@@ -146,8 +149,8 @@ class Party:
             return (
                 f"the {self.name} did not stop within {STOP_TIMEOUT_S:g} s of being asked to, and was killed"
             )
-        if self._process is not process:
-            return ""  # it was killed meanwhile
+        if self._killed is process:
+            return ""
         problem = self.ended if process.returncode else ""
         self._process = None
         return problem

@@ -42,6 +42,9 @@ ANSWER_MS = 3_000
 BOTH_DOWN_TO_ONE = "both down to one"
 """Neither server may become active by itself: the last active one was alone, and has restarted or lapsed."""
 
+_LEFT_BEHIND = ("not recorded as eligible", "data belongs to an epoch that is over")
+"""What the other one says then, on the witness's word or on its own."""
+
 _LOOK_S = 0.05
 
 
@@ -220,8 +223,8 @@ def situation(statuses: Statuses) -> str:
     """How the servers stand, in a line; by its name, if it is the one that only an operator can end."""
     refrains = [said["last_refrain"] or {} for said in statuses.values() if said["role"] == "passive"]
     returned = any(refrain.get("clause") == "REJOIN-3" for refrain in refrains)
-    not_eligible = any("not recorded as eligible" in refrain.get("reason", "") for refrain in refrains)
-    stuck = len(refrains) == len(SERVERS) and returned and not_eligible
+    left_behind = any(reason in refrain.get("reason", "") for refrain in refrains for reason in _LEFT_BEHIND)
+    stuck = len(refrains) == len(SERVERS) and returned and left_behind
     told = "; ".join(
         f"{name} is {said['role']} in epoch {said['epoch']}"
         + (f", refrains: {said['last_refrain']['reason']}" if said["last_refrain"] else "")
