@@ -287,3 +287,57 @@ def test_missing_data_stops_the_server(tmp_path: Path) -> None:
     killed(store)
     with pytest.raises(StateDamaged, match="missing"):
         opened(tmp_path)
+
+
+def test_a_promoted_server_goes_on_with_what_it_carried_out(tmp_path: Path) -> None:
+    """REJOIN-4: what it had only logged is stated as lost; the new epoch begins after the rest, killed or not."""
+    store = opened(tmp_path)
+    store.start()
+    store.discard(0, 0)
+    store.take_role(1)
+    store.log(1, encode(Create("a")))
+    store.carried(1, store.carry_out(Create("a")))
+    store.log(2, encode(Write("a", 0, b"lost")))
+    killed(store)
+    again = opened(tmp_path)
+    again.start()
+    again.promote(1, 2)
+    assert (1, True) == (again.found().epoch, again.found().unsafe)
+    head, lost = read_statement(tmp_path / "server" / "loss" / "1-promote.ndjson")
+    assert Head(1, 1, 2) == head
+    assert [(2, None)] == [(update["seq"], update["done"]) for update in lost]
+    again.take_role(2)
+    again.log(2, encode(Create("b")))
+    before = again.found()
+    killed(again)
+    for found in (before, opened(tmp_path).found()):
+        assert (True, 2, 1, 2, 0) == (found.active, found.epoch, found.applied, found.logged, found.begun)
+        assert not found.returned
+
+
+def test_a_release_told_or_heard_is_durable(tmp_path: Path) -> None:
+    """LEASE-5, SWITCH-2: it is known after a kill, by the server that released and by the one that heard of it."""
+    store = opened(tmp_path)
+    store.start()
+    store.discard(0, 0)
+    store.take_role(1)
+    store.release(1)
+    store.hear_release(3)
+    store.hear_release(2)
+    killed(store)
+    found = opened(tmp_path).found()
+    assert (1, 3) == (found.released, found.peer_released)
+
+
+def test_a_follower_gets_a_new_copy_in_its_own_epoch(tmp_path: Path) -> None:
+    """REJOIN-2: the data and the safe queue begin anew after it, and a kill finds them so."""
+    store = following(tmp_path)
+    filled(store)
+    copy = store.incoming()
+    (copy / "b").write_bytes(b"")
+    store.resynchronise(1, 7, copy)
+    store.store(8, encode(Create("c")))
+    killed(store)
+    again = opened(tmp_path)
+    assert (1, 7, 8) == (again.found().epoch, again.found().applied, again.found().newest)
+    assert ["b"] == [path.name for path in again.data.iterdir()]
