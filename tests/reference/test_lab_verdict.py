@@ -111,6 +111,9 @@ def test_the_case_for_an_operator_has_a_name() -> None:
     assert situation(stuck).startswith(BOTH_DOWN_TO_ONE)
     over = passive("ROLE-3", "this server's data belongs to an epoch that is over")
     assert situation({**stuck, "secondary": over}).startswith(BOTH_DOWN_TO_ONE)
+    assert situation({"primary": stuck["primary"], "secondary": stuck["primary"]}).startswith(
+        BOTH_DOWN_TO_ONE
+    )
     for other in (
         {"primary": passive("REJOIN-3")},
         {**stuck, "secondary": passive("ROLE-4")},

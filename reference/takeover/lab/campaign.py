@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from takeover.check_trace_command import Break, Judged, breaks_between_runs
+from takeover.control_client import ask
 from takeover.demo.client import WriteRecord
 from takeover.demo.configurations import SERVERS
 from takeover.demo.evidence import check_traces, data_root, differing_files, losses_of
@@ -38,6 +39,9 @@ CATCH_UP_TIMEOUT_S = 30.0
 WRITERS = 4
 WRITES_PER_SECOND = 80
 ANSWER_MS = 3_000
+
+STUCK_S = 4.0
+"""For so long both servers have to say that they may not become active before the operator is asked."""
 
 BOTH_DOWN_TO_ONE = "both down to one"
 """Neither server may become active by itself: the last active one was alone, and has restarted or lapsed."""
@@ -63,6 +67,8 @@ class Evidence:
     rounds: int = 0
     back_ns: list[int] = field(default_factory=list)
     """After each round, from the mending to the first write that was begun later and acknowledged."""
+    promoted: int = 0
+    """How often an operator had to promote a server: both were down to one."""
     problem: str = ""
     """Why it was broken off; empty if it was not."""
     not_back: str = ""
@@ -90,13 +96,11 @@ class Campaign:
         scene: LabScene,
         rounds: Iterable[Sequence[Fault]],
         tell: Callable[[str], None],
-        back_timeout_s: float = BACK_TIMEOUT_S,
     ) -> None:
         """`tell` prints a line. Nothing is started."""
         self._scene = scene
         self._rounds = rounds
         self._tell = tell
-        self._back_timeout_s = back_timeout_s
         self._injector = Injector(scene)
         self._began_ns = boottime_ns()
         self._evidence = Evidence(scene.timing.grant_ms * 1_000_000)
@@ -148,11 +152,14 @@ class Campaign:
     async def _back(self) -> str:
         """Wait until the service is back; the active server."""
         mended_ns = boottime_ns()
-        await self._written_since(mended_ns, self._back_timeout_s)
+        if await self._needs_an_operator(mended_ns):
+            await self._promote()
+            mended_ns = boottime_ns()
+        await self._written_since(mended_ns, BACK_TIMEOUT_S)
         first = self._scene.client.first_acknowledged(mended_ns)
         assert first is not None
         self._evidence.back_ns.append(first.ended_ns - mended_ns)
-        left_s = self._back_timeout_s - (boottime_ns() - mended_ns) / 1e9
+        left_s = BACK_TIMEOUT_S - (boottime_ns() - mended_ns) / 1e9
         active = await self._in_sync("the pair to be in sync again", left_s)
         took_ms = (boottime_ns() - mended_ns) // 1_000_000
         self._note(
@@ -160,6 +167,32 @@ class Campaign:
             f" {active} is active; {len(self._scene.client.writes)} writes so far"
         )
         return active
+
+    async def _needs_an_operator(self, mended_ns: int) -> bool:
+        """Wait until the service is back, or was in the one state that nobody but an operator ends for `STUCK_S`."""
+        stuck_since_ns = boottime_ns()
+
+        def settled(statuses: Statuses) -> bool:
+            nonlocal stuck_since_ns
+            if not both_down_to_one(statuses):
+                stuck_since_ns = boottime_ns()
+            return (
+                self._scene.client.first_acknowledged(mended_ns) is not None
+                or boottime_ns() - stuck_since_ns > STUCK_S * 1e9
+            )
+
+        await self._until("a write to be acknowledged", BACK_TIMEOUT_S, settled)
+        return self._scene.client.first_acknowledged(mended_ns) is None
+
+    async def _promote(self) -> None:
+        """Do what an operator does: promote the server with the latest data, which was active last."""
+        statuses = await statuses_of(self._scene.parties)
+        name = max(statuses, key=lambda each: int(statuses[each]["epoch"]))
+        self._evidence.promoted += 1
+        self._note(f"{situation(statuses)}; the operator promotes the {name}")
+        answer = await asyncio.to_thread(ask, self._scene.parties[name].data_directory, "promote")
+        if not answer["accepted"]:
+            raise NotBack(f"the {name} refused to be promoted: {answer}")
 
     async def _end(self) -> None:
         """Stop writing, read everything back, and stop the services in good order."""
@@ -219,15 +252,20 @@ class Campaign:
         return "; ".join(f"at {fault.at_ms} ms {described(fault, active)}" for fault in faults)
 
 
+def both_down_to_one(statuses: Statuses) -> bool:
+    """Whether both servers say that they may not become active, one of them because it was."""
+    refrains = [said["last_refrain"] or {} for said in statuses.values() if said["role"] == "passive"]
+    returned = [refrain.get("clause") == "REJOIN-3" for refrain in refrains]
+    left_behind = [any(word in refrain.get("reason", "") for word in _LEFT_BEHIND) for refrain in refrains]
+    each = [one or other for one, other in zip(returned, left_behind, strict=True)]
+    return len(refrains) == len(SERVERS) and all(each) and any(returned)
+
+
 def situation(statuses: Statuses) -> str:
     """How the servers stand, in a line; by its name, if it is the one that only an operator can end."""
-    refrains = [said["last_refrain"] or {} for said in statuses.values() if said["role"] == "passive"]
-    returned = any(refrain.get("clause") == "REJOIN-3" for refrain in refrains)
-    left_behind = any(reason in refrain.get("reason", "") for refrain in refrains for reason in _LEFT_BEHIND)
-    stuck = len(refrains) == len(SERVERS) and returned and left_behind
     told = "; ".join(
         f"{name} is {said['role']} in epoch {said['epoch']}"
         + (f", refrains: {said['last_refrain']['reason']}" if said["last_refrain"] else "")
         for name, said in statuses.items()
     )
-    return f"{BOTH_DOWN_TO_ONE if stuck else 'not in sync'}: {told or 'no answer'}"
+    return f"{BOTH_DOWN_TO_ONE if both_down_to_one(statuses) else 'not in sync'}: {told or 'no answer'}"

@@ -12,7 +12,9 @@ hit follows from what the pair did.
 then restarts or loses its grants, does not become active again by itself, and its peer cannot: an operator has to
 `promote` one of them (PROTOCOL, REJOIN-3, LEASE-3). So all faults of a round begin within `WINDOW` of a lease,
 before the peer can have taken over and be alone; what lasts longer than that is not followed by another fault. That
-is the only combination that is left out. Should it come about all the same, the campaign says so by that name.
+is the only combination that is left out. It may come about all the same: a server that is alone may lose its grants
+to a stalled disk. The campaign recognises it (`campaign.both_down_to_one`), calls it by that name, counts it, and
+does what an operator would.
 """
 
 from __future__ import annotations

@@ -122,6 +122,7 @@ def report_of(evidence: Evidence, seed: int, asked: int) -> dict[str, Any]:
         "faults_missed": evidence.missed,
         "faults_by_kind": dict(sorted(Counter(fault.kind for fault in evidence.hit).items())),
         "rounds": evidence.rounds,
+        "promoted": evidence.promoted,
         "holders_max": seen.holders_max if seen else None,
         "observer_samples": seen.samples if seen else 0,
         "observer_gap_ms_max": seen.gap_ns_max / 1e6 if seen else None,
@@ -154,7 +155,8 @@ def summary(report: dict[str, Any]) -> list[str]:
         f" from outside (longest gap {gap_ms:.0f} ms)",
         f"writes               {report['acknowledged']} acknowledged, {report['acknowledged_lost']} of them lost;"
         f" {report['refused']} refused, {report['unknown']} with an unknown end",
-        f"service              back {report['back_ms_max']:.0f} ms after the mending, at the latest",
+        f"service              back {report['back_ms_max']:.0f} ms after the mending, at the latest;"
+        f" both down to one, and promoted by the operator: {report['promoted']} times",
         f"traces               {report['traces_broken']} of {report['traces_checked']} break a rule;"
         f" {report['actions_checked']} actions",
         f"loss statements      {report['loss_statements']}, of {report['updates_lost']} updates",
