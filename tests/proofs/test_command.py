@@ -159,10 +159,13 @@ def test_an_unknown_id_is_wrong_usage(
 def test_a_file_that_cannot_be_written_is_wrong_usage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever asked for a file and does not get it is told: exit 2."""
+    """Whoever asked for a file and will not get it is told before the proof: exit 2."""
     file = tmp_path / "missing" / "v.json"
-    assert Exit.USAGE == main(["verify", "--without", "ROLE-1", "--json", str(file)])
-    assert str(file) in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", "--without", "ROLE-1", "--json", str(file)])
+    said = capsys.readouterr()
+    assert (Exit.USAGE, "") == (ended.value.code, said.out)
+    assert str(file) in said.err
 
 
 def test_a_terminal_has_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
