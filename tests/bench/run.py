@@ -57,7 +57,7 @@ def queues() -> None:
     """Durable updates per second, against bare appends with as many syncs."""
     count = 20_000
     operation = encode(Write("file", 0, bytes(BLOCK_BYTES)))
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         queue = Queue.open(Path(folder), 1, 1, disk=OsDisk())
         ours = _seconds(lambda: _fill(queue, count, operation))
         queue.close()
@@ -105,7 +105,7 @@ def drain() -> None:
 
 def _drain_one(count: int) -> None:
     """Fill a safe queue, start a server's store and core on it, and apply everything."""
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         directory = Path(folder) / "server"
         with DataDirectory.open(directory) as held:
             held.state.save({"epoch": 1, "seen": 1})
@@ -182,7 +182,7 @@ def copies() -> None:
         print(
             f"{files:43,}{mebibytes:7}{held_ms:8.2f} ms{plain_ms:10.1f} ms    ratio {plain_ms / held_ms:,.0f}"
         )
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         data, old = Path(folder) / "data", Path(folder) / "old"
         data.mkdir()
         _data(data, 16, 128)
@@ -203,7 +203,7 @@ def copies() -> None:
 
 def _held_ms(files: int, mebibytes: int) -> tuple[float, float]:
     """How long it takes to open a snapshot of so much data, and to copy the data."""
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         data, aside = Path(folder) / "data", Path(folder) / "aside"
         data.mkdir()
         aside.mkdir()
