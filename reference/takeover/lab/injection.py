@@ -21,7 +21,7 @@ from takeover.demo.configurations import PARTIES
 from takeover.demo.statuses import other_server
 from takeover.errors import EnvironmentFault
 from takeover.lab.faults import Cut, Fault, Kill, PowerCut, Restart, Role, Starve, Stop, Target
-from takeover.lab.machines import ForeignProcess, Machine
+from takeover.lab.machines import ForeignProcess, Machine, starved_processor
 from takeover.lab.scene import LabScene
 from takeover.lab.wire import Direction, Network
 
@@ -181,7 +181,7 @@ class Injector:
         log = self._scene.directory / "starve.log"
         with contextlib.suppress(EnvironmentFault):  # the power was cut meanwhile, which is worse
             await machine.start(f"starve-{self._starved}", [sys.executable, "-c", _STARVE], log)
-        self._pin(machine, {min(everywhere)})
+        self._pin(machine, {starved_processor()})
         await self._over(fault)
         machine.signal(
             signal.SIGKILL, [process for process in machine.processes() if _STARVE in process.argv]

@@ -34,6 +34,11 @@ POWER_TIMEOUT_S = 15.0
 """How long a machine may take to come up, or a program to be started in it."""
 
 
+def starved_processor() -> int:
+    """The processor on which machines are starved; the observer keeps off it, where there is another."""
+    return min(os.sched_getaffinity(0))
+
+
 @dataclass(frozen=True, slots=True)
 class ForeignProcess:
     """A living process of a machine."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from takeover.errors import EnvironmentFault
+from takeover.lab.machines import starved_processor
 from takeover.lab.probes import Asked
 from takeover.lab.wire import Plug
 from takeover.observer import Observation
@@ -49,6 +51,9 @@ class Watch:
         self._process = await asyncio.create_subprocess_exec(
             *self._argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, limit=1 << 26
         )
+        others = os.sched_getaffinity(0) - {starved_processor()}
+        if others:
+            os.sched_setaffinity(self._process.pid, others)
         assert self._process.stdout is not None
         self._reader = asyncio.create_task(self._listen(self._process.stdout))
         began = asyncio.create_task(self._began.wait())
