@@ -57,6 +57,12 @@ BREATH_EVENTS = 32
 REFUSED_LOG_S = 1.0
 """After how long it is logged again that an update found no room, in seconds."""
 
+DISK_QUICK_S = 0.02
+"""For so long, in seconds, the disk is waited for and nothing else: most times it is done by then."""
+
+DISK_LOOK_S = 0.005
+"""How often the grants are seen to while the disk is waited for, in seconds."""
+
 _URGENT = (wire.AskPromise, wire.Promised)
 """The messages that are dealt with before all others."""
 
@@ -186,9 +192,34 @@ class Node:
 
     async def _breathe(self, count: int) -> None:
         """Now and then, let the connections read, and see to the clock and the grants."""
-        if count % BREATH_EVENTS:
-            return
-        await asyncio.sleep(0)
+        if count % BREATH_EVENTS == 0:
+            await asyncio.sleep(0)
+            await self._see_to_grants()
+
+    async def _flush(self) -> None:
+        """Wait for the disk, if there is anything to make durable."""
+        if self.performer.waits_for_disk:
+            await self._beside_grants(self.performer.flush())
+        else:
+            await self.performer.flush()
+
+    async def _beside_grants(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for the disk, and see to the clock and the grants meanwhile: a slow disk is no failover.
+
+        A disk that does not answer is one, and its server must not keep the role: after `patience` nothing is renewed.
+        """
+        patient_until = boottime_ns() + self.config.patience_ns
+        waiting = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({waiting}, timeout=DISK_QUICK_S)
+            while not waiting.done() and boottime_ns() < patient_until:
+                await self._see_to_grants()
+                await asyncio.wait({waiting}, timeout=DISK_LOOK_S)
+        finally:
+            await asyncio.wait({waiting})
+        await waiting
+
+    async def _see_to_grants(self) -> None:
         while self._urgent:
             await self._handle(self._urgent.popleft())
         if self._is_due():
@@ -214,7 +245,7 @@ class Node:
     async def _settle(self) -> None:
         """Make durable what is not, and do what had to wait for that, until there is nothing more to do."""
         while True:
-            await self.performer.flush()
+            await self._flush()
             for count in range(self.offers.logged_count):
                 await self._breathe(count)
                 logged = self.offers.take_logged()
@@ -226,7 +257,7 @@ class Node:
                 offer.outcome = self.store.carry_out(offer.operation)
                 self.offers.carried(seq, offer)
                 await self._handle(ev.CarriedOut(seq, status_of(offer.outcome)), offer.outcome)
-            await self.performer.flush()
+            await self._flush()
             self.peer.grown.set()
             if self.performer.copy_wanted and self.core.copying:
                 self.performer.copy_wanted = False
@@ -239,7 +270,7 @@ class Node:
             else:
                 if not self.inbox:
                     continue
-            await self.performer.flush()
+            await self._flush()
             return
 
     async def _apply(self) -> None:
@@ -250,7 +281,7 @@ class Node:
             if entry is None:
                 return
             if self.store.wants_checkpoint(entry):
-                await asyncio.to_thread(self.store.checkpoint)
+                await self._beside_grants(self.performer.checkpoint())
             applied = self.store.applied
             await self._handle(ev.NextInQueue(entry.seq, status_of(entry.outcome)), entry)
             if self.store.applied == applied:

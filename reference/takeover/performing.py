@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("takeover.node")
 
+_BESIDE_DISK = (
+    act.CountLease, act.CountPromise, act.Enable, act.Disable, act.StopApplications, act.Declare, act.HearRecorded,
+    act.Refrain,
+)  # fmt: skip
+"""The actions that change nothing on the disk, and are done while it is waited for."""
+
 REFUSALS_KEPT = 10
 """How many refusals a server remembers for `takeover status`."""
 
@@ -64,6 +70,7 @@ class Performer:
         """A copy for the peer is to be taken as soon as everything logged is carried out."""
         self._acknowledged_alone = False
         self._enabled = False
+        self._disk = asyncio.Lock()  # held while a thread waits for the disk
 
     async def perform(self, effects: tuple[Effect, ...], now: int, context: Any) -> None:
         """Carry the effects out in their order; `context` is what the event brought with it."""
@@ -113,18 +120,37 @@ class Performer:
         else:
             self._node.trace.flush()
 
+    @property
+    def waits_for_disk(self) -> bool:
+        """Whether `flush` has anything to make durable."""
+        return self._acknowledged_alone or bool(self._node.store.dirty)
+
     async def flush(self) -> None:
         """Make durable what is not, write the trace, and then tell the applications what it says."""
-        for queue in self._node.store.dirty:
-            await asyncio.to_thread(queue.sync)
-        if self._acknowledged_alone:
-            self._acknowledged_alone = False
-            await asyncio.to_thread(self._node.store.sync_data)
+        async with self._disk:
+            for queue in self._node.store.dirty:
+                await asyncio.to_thread(queue.sync)
+            if self._acknowledged_alone:
+                self._acknowledged_alone = False
+                await asyncio.to_thread(self._node.store.sync_data)
         self._node.trace.flush()
         self._node.offers.answer()
 
+    async def checkpoint(self) -> None:
+        """Let the safe queue go of what is applied, once the data is durable."""
+        async with self._disk:
+            await asyncio.to_thread(self._node.store.checkpoint)
+
+    async def _disk_is_free(self, action: act.ServerAction) -> None:
+        """Wait for whoever waits for the disk, unless the action leaves it alone."""
+        known = isinstance(action, act.Promise) and action.epoch <= self._node.store.state.seen
+        if self._disk.locked() and not known and not isinstance(action, _BESIDE_DISK):
+            async with self._disk:
+                pass
+
     async def _act(self, action: act.ServerAction, now: int, context: Any) -> None:
         """Do one action of the protocol, whole, before the next."""
+        await self._disk_is_free(action)
         match action:
             case act.Start():
                 self._node.store.start()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from takeover.config import load_node
+from takeover.core import events as ev
 from takeover.errors import DiskFull
 from takeover.interception import NotAccepted
 from takeover.key_making import make_keys
@@ -19,6 +20,9 @@ from takeover.offers import Offer
 from takeover.operations import Create, encode
 from takeover.status import status_of_node
 from takeover_spec import actions as act
+from takeover_spec import wire
+
+DEADLINE_S = 30.0
 
 TOML = """\
 pair = "db"
@@ -81,3 +85,84 @@ def test_what_it_refrained_for_is_shown_while_it_holds(tmp_path: Path) -> None:
         return [*shown, status["last_refrain"], [refusal["reason"] for refusal in status["refusals"]]]
 
     assert [{"clause": "ROLE-3", "reason": "why"}, None, ["why"]] == asyncio.run(play())
+
+
+def _leased(epoch: int) -> ev.WitnessSaid:
+    return ev.WitnessSaid(wire.Leased(epoch, 1, 0))
+
+
+def _handled_while_the_disk_is_slow(tmp_path: Path, patience_ns: int) -> list[int]:
+    """The epochs of the leases that a server deals with before a slow disk is done; three come."""
+    (tmp_path / "node.toml").write_text(TOML)
+    make_keys(tmp_path / "keys", "db")
+
+    async def play() -> list[int]:
+        node = Node(replace(load_node(tmp_path / "node.toml"), patience_ns=patience_ns))
+        handled: list[int] = []
+        done = asyncio.Event()
+
+        async def handle(event: ev.Event, context: Any = None) -> bool:
+            if isinstance(event, ev.WitnessSaid) and isinstance(event.message, wire.Leased):
+                handled.append(event.message.epoch)
+            return False
+
+        node._handle = handle  # type: ignore[method-assign]  # a core that only notes what it is told
+
+        async def slow() -> None:
+            async with asyncio.timeout(DEADLINE_S):
+                for epoch in (1, 2, 3):
+                    node.tell(_leased(epoch))
+                    while patience_ns and epoch not in handled:
+                        await asyncio.sleep(0.001)
+            done.set()
+
+        await node._beside_grants(slow())
+        assert done.is_set()
+        await node._close()
+        return handled
+
+    return asyncio.run(play())
+
+
+def test_grants_are_renewed_while_the_disk_is_waited_for(tmp_path: Path) -> None:
+    """A slow disk costs no role: what the witness says is dealt with before the disk is done."""
+    assert [1, 2, 3] == _handled_while_the_disk_is_slow(tmp_path, int(DEADLINE_S * 1e9))
+
+
+def test_a_disk_that_hangs_costs_the_role(tmp_path: Path) -> None:
+    """After the patience nothing is renewed before the disk has answered."""
+    assert [] == _handled_while_the_disk_is_slow(tmp_path, 0)
+
+
+def test_what_changes_the_disk_waits_for_it(tmp_path: Path) -> None:
+    """While a thread waits for the disk, grants are counted and the identity is hidden, and no state is saved."""
+    (tmp_path / "node.toml").write_text(TOML)
+    make_keys(tmp_path / "keys", "db")
+
+    async def play() -> list[str]:
+        node = Node(load_node(tmp_path / "node.toml"))
+        done: list[str] = []
+        free = asyncio.Event()
+
+        async def slow() -> None:
+            async with node.performer._disk:
+                await free.wait()
+                done.append("disk")
+
+        async def act_on(action: act.ServerAction) -> None:
+            await node.performer.perform((action,), 0, None)
+            done.append(type(action).__name__)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(slow())
+            await asyncio.sleep(0)
+            for action in (act.CountLease(1, 0, 1), act.Promise(0, 1)):
+                await act_on(action)
+            tasks.create_task(act_on(act.Promise(1, 1)))  # an epoch that has to be remembered
+            tasks.create_task(act_on(act.HearGoodbye(1)))
+            await asyncio.sleep(0)
+            free.set()
+        await node._close()
+        return done
+
+    assert ["CountLease", "Promise", "disk", "Promise", "HearGoodbye"] == asyncio.run(play())
