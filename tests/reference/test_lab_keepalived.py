@@ -36,5 +36,5 @@ def test_both_get_the_same_but_for_their_priority() -> None:
 
 def test_a_stranger_runs_as_it_is_told(tmp_path: Path) -> None:
     """Its command is its own: there is no option for a configuration of takeover's."""
-    assert ["sleep", "9"] == Party("witness", tmp_path, None, ["sleep", "9"], configured=False)._command
-    assert "--config" in Party("witness", tmp_path)._command
+    assert ["sleep", "9"] == Party("witness", tmp_path, None, ["sleep", "9"], configured=False).argv
+    assert "--config" in Party("witness", tmp_path).argv

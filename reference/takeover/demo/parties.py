@@ -92,11 +92,15 @@ class Party:
         self.log = directory / f"{name}.log"
         self._host: Host = LocalHost() if host is None else host
         self._command = service(name) if command is None else list(command)
-        if configured:
-            self._command += ["--config", str(self.config)]
+        self._configured = configured
         self._process: Started | None = None
         self._killed: Started | None = None
         """The process that `kill` ended last."""
+
+    @property
+    def argv(self) -> list[str]:
+        """What it runs."""
+        return [*self._command, "--config", str(self.config)] if self._configured else self._command
 
     @property
     def pid(self) -> int:
@@ -121,7 +125,7 @@ class Party:
     async def start(self) -> None:
         """Start its process. Raises EnvironmentFault when that cannot be."""
         assert self._process is None
-        self._process = await self._host.start(self.name, self._command, self.log)
+        self._process = await self._host.start(self.name, self.argv, self.log)
 
     async def kill(self) -> None:
         """Kill its process as a failure would, and nothing else of it; return when it is gone."""
