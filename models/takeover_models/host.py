@@ -7,6 +7,7 @@ nothing and does nothing, while its clock runs on; so does the kernel of its mac
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ class Surroundings:
     """How many runs of any process there were, which names them."""
 
 
-class Host:
+class Host(ABC):
     """See the module. A subclass carries out one effect, and knows what a crash takes."""
 
     def __init__(self, around: Surroundings, party: str, shows: int) -> None:
@@ -87,17 +88,17 @@ class Host:
         self._effects = []
         self.account.lose()
 
+    @abstractmethod
     def perform(self, effect: Any) -> None:
         """Carry one effect out."""
-        raise NotImplementedError
 
+    @abstractmethod
     def crash(self, keep: int, *, machine: bool) -> None:
         """The process dies, and its machine with it or not; `keep` says how much of what was not synced is left."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self) -> None:
         """The process starts."""
-        raise NotImplementedError
 
     def wakes_at(self) -> int | None:
         """What its clock shows when the process wants to be woken next; None if it does not."""

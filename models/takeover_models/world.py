@@ -36,7 +36,7 @@ FIRST_CLOCKS_MS = (10_000, 77_000, 3_000)
 class World:
     """See the module. `decide` raises a `Finding` as soon as there is one; the world is of no use after that."""
 
-    def __init__(self, setup: Setup = Setup(), cores: Cores = REAL, *, judged: bool = True) -> None:  # noqa: B008
+    def __init__(self, setup: Setup = Setup(), cores: Cores = REAL, *, judged: bool = True) -> None:
         self.setup = setup
         self.decisions: list[Decision] = []
         """What was decided so far, `decide` by `decide`."""

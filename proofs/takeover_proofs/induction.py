@@ -77,7 +77,7 @@ class Result:
     seconds: float
 
 
-def kinds_of_step(nature: Nature = Nature()) -> tuple[type | None, ...]:  # noqa: B008  # an immutable value
+def kinds_of_step(nature: Nature = Nature()) -> tuple[type | None, ...]:
     """Every kind of step; none at all makes the first world."""
     return (None, *STEPS) if nature.durable else (None, *STEPS, Forget)
 
@@ -87,7 +87,7 @@ def name_of(kind: type | None) -> str:
     return kind.__name__ if kind else INITIALLY
 
 
-def obligations(nature: Nature = Nature()) -> list[Obligation]:  # noqa: B008  # an immutable value
+def obligations(nature: Nature = Nature()) -> list[Obligation]:
     """Everything to be proved, in order."""
     return [Obligation(name_of(kind), clause) for kind in kinds_of_step(nature) for clause in CLAUSES]
 
@@ -95,7 +95,7 @@ def obligations(nature: Nature = Nature()) -> list[Obligation]:  # noqa: B008  #
 def prove(
     wanted: Callable[[Obligation], bool] = lambda obligation: True,
     rules: Rulebook = EVERY_RULE,
-    nature: Nature = Nature(),  # noqa: B008  # an immutable value
+    nature: Nature = Nature(),
     timeout_ms: int = TIMEOUT_MS,
 ) -> Iterator[Result]:
     """Prove the obligations that are `wanted`, in order, a result each, from these rules in a world of this nature."""
@@ -202,7 +202,7 @@ def _step_case(kind: type, rules: Rulebook, before: World, to: int | None) -> _C
 @cache
 def _invariant_at(layer: str, leader: int, nature: Nature, seq: Any, version: Any) -> tuple[Any, ...]:
     """The invariant of a layer before a step, at one place: what speaks of that layer alone."""
-    before, place = symbolic_world(leader, nature), Place(Term(seq), Term(version))  # type: ignore[arg-type]
+    before, place = symbolic_world(leader, nature), Place(Term(seq), Term(version))  # type: ignore[arg-type]  # terms stand for numbers
     c, _ = symbolic_constants()
     held = [raw(clause.holds(before, c, place)) for clause in CLAUSES if clause.layer == layer]
     return tuple(part for whole in held for part in _conjuncts(whole) if _speaks_of(part, layer))

@@ -39,7 +39,7 @@ class Task:
 def tasks_for(
     wanted: Iterable[Obligation],
     rules: Rulebook = EVERY_RULE,
-    nature: Nature = Nature(),  # noqa: B008  # an immutable value
+    nature: Nature = Nature(),
     timeout_ms: int = TIMEOUT_MS,
 ) -> list[Task]:
     """The tasks that prove these obligations, from these rules in a world of this nature."""

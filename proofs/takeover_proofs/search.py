@@ -75,7 +75,7 @@ def find(
     goal: Goal,
     plan: Plan,
     rules: Rulebook = EVERY_RULE,
-    nature: Nature = Nature(),  # noqa: B008  # an immutable value
+    nature: Nature = Nature(),
     constants: Constants = CONSTANTS,
     timeout_ms: int = 120_000,
 ) -> Run | str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from takeover.accepting import Acceptor
@@ -39,7 +40,7 @@ INBOX_MAX = 2_000
 """How many events may wait for the core before a link stops reading."""
 
 
-class Link:
+class Link(ABC):
     """A connection to one other party, and its successors."""
 
     NAME: ClassVar[str]
@@ -109,14 +110,14 @@ class Link:
             else:
                 connection.close()
 
-    def _came_up(self) -> None:
-        pass
+    @abstractmethod
+    def _came_up(self) -> None: ...
 
-    def _went_down(self) -> None:
-        pass
+    @abstractmethod
+    def _went_down(self) -> None: ...
 
-    async def _heard(self, message: wire.Message) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _heard(self, message: wire.Message) -> None: ...
 
 
 class Refusals:
@@ -163,6 +164,9 @@ class WitnessLink(Link):
     def _came_up(self) -> None:
         if self._declared:
             super().say(self._declared)
+
+    def _went_down(self) -> None:
+        """Nothing is on its way that would have to be stopped."""
 
     def start(self) -> None:
         """Keep it up from now on."""

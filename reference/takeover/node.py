@@ -16,7 +16,6 @@ import logging
 import signal
 from collections import deque
 from collections.abc import Coroutine
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -142,10 +141,9 @@ class Node:
             await self._interception.start()
             await self._control.start()
             if self.config.metrics:
-                figures = import_module(
-                    "takeover.metrics"
-                )  # needs what a server without figures need not have
-                self._metrics = figures.Metrics(self.config.metrics, lambda: status_of_node(self))
+                from takeover.metrics import Metrics  # here alone, for nobody else needs its library
+
+                self._metrics = Metrics(self.config.metrics, lambda: status_of_node(self))
             await self.peer.start()
             self.witness.start()
             self.start_task(self.keys.keep_reminding())

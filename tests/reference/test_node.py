@@ -15,7 +15,7 @@ from takeover.core import events as ev
 from takeover.errors import DiskFull
 from takeover.interception import NotAccepted
 from takeover.key_making import make_keys
-from takeover.node import Node
+from takeover.node import DISK_LOOK_S, DISK_QUICK_S, Node
 from takeover.offers import Offer
 from takeover.operations import Create, encode
 from takeover.status import status_of_node
@@ -91,8 +91,15 @@ def _leased(epoch: int) -> ev.WitnessSaid:
     return ev.WitnessSaid(wire.Leased(epoch, 1, 0))
 
 
+LOOKS = 20
+"""For how many looks at the grants a disk goes on to hang."""
+
+
 def _handled_while_the_disk_is_slow(tmp_path: Path, patience_ns: int) -> list[int]:
-    """The epochs of the leases that a server deals with before a slow disk is done; three come."""
+    """The epochs of the leases that a server deals with before a slow disk is done; three come.
+
+    Without patience the disk goes on for as long as many looks at the grants would take.
+    """
     (tmp_path / "node.toml").write_text(TOML)
     make_keys(tmp_path / "keys", "db")
 
@@ -114,6 +121,8 @@ def _handled_while_the_disk_is_slow(tmp_path: Path, patience_ns: int) -> list[in
                     node.tell(_leased(epoch))
                     while patience_ns and epoch not in handled:
                         await asyncio.sleep(0.001)
+            if not patience_ns:
+                await asyncio.sleep(DISK_QUICK_S + LOOKS * DISK_LOOK_S)
             done.set()
 
         await node._beside_grants(slow())
