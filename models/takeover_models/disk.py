@@ -15,8 +15,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from takeover.disk import Handle, OsDisk, disk_fault
 from takeover.errors import DiskFault
+from takeover.storage.disk import Handle, OsDisk, disk_fault
 from takeover_models.unsynced import File, Survivors, Unsynced
 
 

@@ -8,7 +8,7 @@ entry, the same entries in the same order, and none missing that was durable.
 from dataclasses import dataclass
 from typing import Literal
 
-from takeover.journal import Journal
+from takeover.journal.journal import Journal
 
 Kind = Literal["append", "sync", "drop", "truncate", "reset"]
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from takeover.errors import DiskFull, StorageRefused
-from takeover.journal import Journal
-from takeover.journal_cursor import Cursor
+from takeover.journal.cursor import Cursor
+from takeover.journal.journal import Journal
 from takeover_models.disk import CutDisk, PowerCut
 from takeover_models.journal_belief import Belief, Step, read
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from takeover.blocks import BLOCK_BYTES
+from takeover.copies.blocks import BLOCK_BYTES
 from takeover.operations import (
     Create,
     MakeDirectory,

@@ -16,12 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from takeover.applications import ApplicationConfig
+from takeover.address.interface import AddressConfig
+from takeover.applications.applications import ApplicationConfig
+from takeover.applications.health import Health
 from takeover.core.state import counted_ns
 from takeover.endpoint import Endpoint
 from takeover.errors import ConfigurationError
-from takeover.health import Health
-from takeover.interface import AddressConfig
 from takeover.toml_table import Problems, Table, read_toml
 from takeover_spec.words import PPM, Constants, Identity
 

@@ -19,28 +19,28 @@ from collections.abc import Coroutine
 from importlib.util import find_spec
 from typing import Any
 
+from takeover.address.identity import public_identity
+from takeover.applications.serving import Serving
+from takeover.channel.keys import Keys
+from takeover.channel.links import STORE_RETRY_S, PeerLink, witness_link
 from takeover.config import NodeConfig
-from takeover.control import ControlServer, Orders
+from takeover.control.control import ControlServer, Orders
+from takeover.control.status import status_of_node
 from takeover.core import Settings, begin, counted_ns, step
 from takeover.core import events as ev
 from takeover.errors import ConfigurationError, DiskFull
 from takeover.extras import missing
-from takeover.granted_length import GrantedLength
-from takeover.identity import public_identity
 from takeover.interception import Interception, NotAccepted
-from takeover.keys import Keys
-from takeover.links import STORE_RETRY_S, PeerLink, witness_link
 from takeover.linux import boottime_ns
 from takeover.logs import Repeats
 from takeover.offers import Offers
 from takeover.performing import Performer
-from takeover.queues import status_of
 from takeover.service_manager import ServiceManager
-from takeover.serving import Serving
 from takeover.start_checks import check_node, open_data_directory
-from takeover.status import status_of_node
-from takeover.store import Store
-from takeover.tracing import TraceWriter
+from takeover.storage.granted_length import GrantedLength
+from takeover.storage.queues import status_of
+from takeover.storage.store import Store
+from takeover.storage.tracing import TraceWriter
 from takeover_spec import actions as act
 from takeover_spec import wire
 from takeover_spec.trace import Header
@@ -141,7 +141,7 @@ class Node:
             await self._interception.start()
             await self._control.start()
             if self.config.metrics:
-                from takeover.metrics import Metrics  # here alone, for nobody else needs its library
+                from takeover.control.metrics import Metrics  # here alone, for nobody else needs its library
 
                 self._metrics = Metrics(self.config.metrics, lambda: status_of_node(self))
             await self.peer.start()

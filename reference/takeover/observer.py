@@ -19,10 +19,10 @@ import ipaddress
 import threading
 from dataclasses import dataclass
 
+from takeover.address.listeners import ListenerTable
 from takeover.endpoint import Endpoint
 from takeover.errors import CallerError
 from takeover.linux import NANOSECONDS, boottime_ns
-from takeover.listeners import ListenerTable
 
 RATE_HZ = 200
 """Samples per second unless told otherwise."""

@@ -18,8 +18,8 @@ from takeover.core.effects import Answer, Effect, Say, SayWitness, Ship, StateLo
 from takeover.errors import CallerError, DiskFull, EnvironmentFault, TakeoverError
 from takeover.logs import named
 from takeover.operations import Outcome
-from takeover.queues import Entry
-from takeover.store import remove
+from takeover.storage.queues import Entry
+from takeover.storage.store import remove
 from takeover.telling import in_words
 from takeover_spec import actions as act
 from takeover_spec import wire

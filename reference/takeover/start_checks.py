@@ -17,12 +17,12 @@ import shutil
 import socket
 from pathlib import Path
 
-from takeover.applications import ApplicationConfig
+from takeover.applications.applications import ApplicationConfig
 from takeover.config import ListenerConfig, NodeConfig, WitnessConfig
-from takeover.data_directory import DataDirectory
-from takeover.durable_state import Owner
 from takeover.endpoint import Endpoint
 from takeover.errors import CallerError, ConfigurationError, DirectoryHeld, DirectoryOfAnother
+from takeover.storage.data_directory import DataDirectory
+from takeover.storage.durable_state import Owner
 from takeover.toml_table import Problems
 from takeover_spec.words import Identity
 

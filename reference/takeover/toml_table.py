@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from takeover.address.interface import InterfaceAddress
 from takeover.endpoint import Endpoint
 from takeover.errors import CallerError, ConfigurationError
-from takeover.interface import InterfaceAddress
 
 _ABSENT: Any = object()
 _NOWHERE = Endpoint("0.0.0.0", 1)

@@ -21,17 +21,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from takeover.copies.incoming import IncomingCopy
+from takeover.copies.outgoing import OutgoingCopy
+from takeover.copies.snapshot import Snapshot
 from takeover.core import Core, Settings, begin, counted_ns, step
 from takeover.core.events import NextInQueue
-from takeover.data_directory import DataDirectory
-from takeover.disk import OsDisk
-from takeover.incoming_copy import IncomingCopy
 from takeover.linux import boottime_ns
 from takeover.operations import Create, Outcome, Write, encode
-from takeover.outgoing_copy import OutgoingCopy
-from takeover.queues import Queue, status_of
-from takeover.snapshot import Snapshot
-from takeover.store import Store
+from takeover.storage.data_directory import DataDirectory
+from takeover.storage.disk import OsDisk
+from takeover.storage.queues import Queue, status_of
+from takeover.storage.store import Store
 from takeover_spec import actions as act
 from takeover_spec.wire import (
     COPY_BLOCK_BYTES,

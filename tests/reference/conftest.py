@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from takeover.key_making import make_keys
+from takeover.commands.key_making import make_keys
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from takeover.applications import ApplicationConfig
+from takeover.address.interface import AddressConfig
+from takeover.applications.applications import ApplicationConfig
 from takeover.config import EtcdConfig, load_node, load_witness
 from takeover.endpoint import Endpoint
 from takeover.errors import ConfigurationError
-from takeover.interface import AddressConfig
 from takeover_spec.words import Constants, Identity
 
 MS = 1_000_000

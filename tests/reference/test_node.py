@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
+from takeover.commands.key_making import make_keys
 from takeover.config import load_node
+from takeover.control.status import status_of_node
 from takeover.core import events as ev
 from takeover.errors import DiskFull
 from takeover.interception import NotAccepted
-from takeover.key_making import make_keys
 from takeover.node import DISK_LOOK_S, DISK_QUICK_S, Node
 from takeover.offers import Offer
 from takeover.operations import Create, encode
-from takeover.status import status_of_node
 from takeover_spec import actions as act
 from takeover_spec import wire
 

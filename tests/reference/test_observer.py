@@ -70,7 +70,7 @@ def test_every_change_is_recorded_with_its_time() -> None:
 def test_two_guards_on_one_address_are_seen_as_two() -> None:
     """The observer can find `one-holder` violated: the kernel lets two guards hold one address, and it counts both."""
     endpoint = fresh_endpoint()
-    command = [sys.executable, "-m", "takeover.identity_guard", "--parent", str(os.getpid())]
+    command = [sys.executable, "-m", "takeover.address.identity_guard", "--parent", str(os.getpid())]
     command += ["--listen", str(endpoint), "--forward", str(endpoint)]
     observer = Observer(endpoint.host, endpoint.port)
     observer.start()

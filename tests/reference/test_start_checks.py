@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from takeover.cli import Exit, main
+from takeover.commands.key_making import make_keys
 from takeover.config import load_node, load_witness
-from takeover.data_directory import DataDirectory
 from takeover.endpoint import Endpoint
 from takeover.errors import ConfigurationError, DirectoryOfAnother, StateDamaged
-from takeover.key_making import make_keys
 from takeover.start_checks import check_node, check_witness, open_data_directory
-from takeover.witness_record import read_record
+from takeover.storage.data_directory import DataDirectory
+from takeover.witness.record import read_record
 
 NODE = """\
 pair = "db"

@@ -22,23 +22,23 @@ from typing import Any, Protocol, cast
 
 import pytest
 
+from takeover.channel.keys import Keys
+from takeover.channel.links import witness_link
 from takeover.cli import main
 from takeover.config import EtcdConfig, NodeConfig, load_node
-from takeover.control_client import NotRunning, ask
+from takeover.control.client import NotRunning, ask
 from takeover.core import events as ev
 from takeover.core.state import counted_ns
 from takeover.demo.link import Link
 from takeover.demo.parties import Party
 from takeover.demo.scene import Scene
 from takeover.endpoint import Endpoint
-from takeover.etcd_client import EtcdClient, EtcdFailure
-from takeover.etcd_observer import EtcdObserver
-from takeover.etcd_witness import key_of
-from takeover.keys import Keys
-from takeover.links import witness_link
 from takeover.linux import boottime_ns
 from takeover.node import Node
 from takeover.observer import Observer
+from takeover.witness.etcd_client import EtcdClient, EtcdFailure
+from takeover.witness.etcd_observer import EtcdObserver
+from takeover.witness.etcd_witness import key_of
 from takeover_spec import wire
 from takeover_spec.knowledge import Knowledge
 from takeover_spec.trace import check

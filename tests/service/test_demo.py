@@ -97,13 +97,13 @@ def test_a_failover_loses_what_it_states_and_nothing_else(tmp_path: Path, mode: 
 FORGETFUL = """
 import sys
 if "node" in sys.orig_argv and sys.orig_argv[-1].endswith("secondary.toml"):
-    import takeover.store
+    import takeover.storage.store
     from takeover.operations import Write, decode
-    faithful = takeover.store.apply
+    faithful = takeover.storage.store.apply
     def forgetful(root, operation, outcome):
         if not (isinstance(operation, Write) and operation.offset > 100):
             faithful(root, operation, outcome)
-    takeover.store.apply = forgetful
+    takeover.storage.store.apply = forgetful
 """
 """A passive server that says it applies every update, and leaves the later ones out."""
 

@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from takeover.commands.key_making import Authority
 from takeover.config import EtcdConfig
 from takeover.errors import CallerError, ConfigurationError
-from takeover.etcd_client import Entry, EtcdClient, EtcdFailure
-from takeover.etcd_observer import EtcdObserver
-from takeover.etcd_witness import EtcdWitness, encode
-from takeover.key_making import Authority
 from takeover.linux import boottime_ns
+from takeover.witness.etcd_client import Entry, EtcdClient, EtcdFailure
+from takeover.witness.etcd_observer import EtcdObserver
+from takeover.witness.etcd_witness import EtcdWitness, encode
 from takeover_spec import wire
 from takeover_spec.knowledge import WitnessKnowledge
 from takeover_spec.trace import Verdict, check

@@ -23,13 +23,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from takeover.control_client import NotRunning, ask
+from takeover.commands.key_making import make_keys
+from takeover.control.client import NotRunning, ask
 from takeover.demo.client import End, Load, WriteRecord, read_all
 from takeover.demo.evidence import data_root
 from takeover.demo.parties import Party
 from takeover.demo.scene import Scene
 from takeover.endpoint import Endpoint
-from takeover.key_making import make_keys
 from takeover.linux import boottime_ns
 from takeover.observer import Observer
 from takeover.protected_files import Interrupted, NotActive, ProtectedFiles

@@ -20,16 +20,16 @@ from typing import Any
 
 import pytest
 
-from takeover.channel import dial
+from takeover.channel.channel import dial
+from takeover.channel.keys import Keys
 from takeover.cli import Exit, main
 from takeover.config import ListenerConfig, load_node
-from takeover.control_client import NotRunning, ask
+from takeover.control.client import NotRunning, ask
 from takeover.demo.client import End
 from takeover.demo.client_process import Client
 from takeover.demo.parties import LocalHost, Party
 from takeover.endpoint import Endpoint
 from takeover.errors import PeerError
-from takeover.keys import Keys
 from takeover.linux import boottime_ns
 from takeover_spec import wire
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from takeover.check_trace_command import Judged, as_plain, breaks_between_runs
 from takeover.cli import Exit, fresh_directory, report_file
+from takeover.commands.check_trace import Judged, as_plain, breaks_between_runs
 from takeover.demo.client import End
 from takeover.demo.judgement import (
     Facts,

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from takeover.commands.key_making import make_keys
 from takeover.core.witness import NEW_PAIR
 from takeover.demo.parties import Party
 from takeover.endpoint import Endpoint
-from takeover.key_making import make_keys
-from takeover.witness_record import write_record
+from takeover.witness.record import write_record
 
 PAIR = "demo"
 """The name of the pair."""

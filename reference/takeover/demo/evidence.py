@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from takeover.check_trace_command import Judged
+from takeover.commands.check_trace import Judged
 from takeover.demo.judgement import Loss
 from takeover.demo.parties import Party
 from takeover.demo.records import Record, decode
 from takeover.errors import EnvironmentFault, StorageDamaged
-from takeover.loss_statements import read_statement
+from takeover.storage.loss_statements import read_statement
 from takeover_spec.trace import check
 
 

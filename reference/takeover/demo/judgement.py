@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from takeover.check_trace_command import Break, Judged
+from takeover.commands.check_trace import Break, Judged
 from takeover.demo.client import End, WriteRecord
 from takeover.demo.records import Record
 from takeover.observer import Observation

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from takeover.check_trace_command import Judged, breaks_between_runs
+from takeover.commands.check_trace import Judged, breaks_between_runs
 from takeover.demo.evidence import check_traces, data_root, differing_files, read_loss
 from takeover.demo.judgement import Facts
 from takeover.demo.parties import Party

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from takeover.control_client import ask
+from takeover.control.client import ask
 from takeover.demo.configurations import SERVERS
 from takeover.demo.parties import Party
 from takeover.errors import EnvironmentFault, PeerError

@@ -16,8 +16,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from takeover.check_trace_command import Break, Judged, breaks_between_runs
-from takeover.control_client import ask
+from takeover.commands.check_trace import Break, Judged, breaks_between_runs
+from takeover.control.client import ask
 from takeover.demo.client import WriteRecord
 from takeover.demo.configurations import SERVERS
 from takeover.demo.evidence import check_traces, data_root, differing_files, losses_of

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from takeover.cli import Exit, fresh_directory
+from takeover.commands.service import status_of
 from takeover.demo import command as demo_command
 from takeover.demo.configurations import Timing
 from takeover.errors import TakeoverError
 from takeover.lab.entrance import go_inside, inside, refusal
 from takeover.lab.faults import Fault, draw_rounds
-from takeover.service_command import status_of
 
 _STATUS = {"holds": Exit.HOLDS, "violated": Exit.VIOLATED, "incomplete": Exit.UNDECIDED}
 

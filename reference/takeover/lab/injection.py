@@ -26,7 +26,7 @@ from takeover.lab.scene import LabScene
 from takeover.lab.wire import Direction, Network
 
 _MODULES = {
-    Role.GUARD: ("takeover.identity_guard", "takeover.address_guard"),
+    Role.GUARD: ("takeover.address.identity_guard", "takeover.address.address_guard"),
     Role.APPLICATION: ("takeover.demo.application",),
 }
 """How a process is recognised on its command line."""

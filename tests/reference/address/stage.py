@@ -18,10 +18,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import IO, Any
 
-from takeover.interface import Interface
-from takeover.lab.namespaces import NEW_NETWORK, unshare
-from takeover.linux import boottime_ns
-from takeover.netlink import (
+from takeover.address.interface import Interface
+from takeover.address.netlink import (
     CREATE,
     EXCLUSIVE,
     ROUTE,
@@ -32,6 +30,8 @@ from takeover.netlink import (
     nested,
     text,
 )
+from takeover.lab.namespaces import NEW_NETWORK, unshare
+from takeover.linux import boottime_ns
 
 MS = 1_000_000
 PAIR = "db"
@@ -136,7 +136,11 @@ class Guard:
     """An address guard on a machine, whose node is this process."""
 
     def __init__(
-        self, host: Host, *, program: tuple[str, ...] = ("-m", "takeover.address_guard"), probe_ms: int = 20
+        self,
+        host: Host,
+        *,
+        program: tuple[str, ...] = ("-m", "takeover.address.address_guard"),
+        probe_ms: int = 20,
     ) -> None:
         options = ["--parent", str(os.getpid()), "--pair", PAIR, "--interface", "eth0"]
         options += ["--probe-ms", str(probe_ms)]

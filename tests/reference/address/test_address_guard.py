@@ -22,10 +22,10 @@ from tests.reference.address.stage import (
     wait_until,
 )
 
-from takeover.capabilities import NET_ADMIN, NET_RAW
-from takeover.interface import Interface
+from takeover.address.capabilities import NET_ADMIN, NET_RAW
+from takeover.address.interface import Interface
+from takeover.address.netlink import NETFILTER, Message, Netlink, attributes_in
 from takeover.linux import boottime_ns
-from takeover.netlink import NETFILTER, Message, Netlink, attributes_in
 
 IPS = {str(ip_interface(address).ip) for address in PUBLIC}
 OnStage = Callable[[Callable[[Stage], None]], None]
@@ -55,7 +55,7 @@ prctl = ctypes.CDLL(None).prctl
 for number in sys.argv.pop(1).split(","):
     assert prctl(24, int(number), 0, 0, 0) == 0  # out of the bounding set: lost by the next exec
 import os
-os.execv(sys.executable, [sys.executable, "-P", "-m", "takeover.address_guard", *sys.argv[1:]])
+os.execv(sys.executable, [sys.executable, "-P", "-m", "takeover.address.address_guard", *sys.argv[1:]])
 """
 NUMBERS = {NET_ADMIN: 12, NET_RAW: 13}
 
@@ -99,7 +99,9 @@ def interface_is_missing(stage: Stage) -> None:
     host = stage.host()
     options = ["--parent", str(os.getpid()), "--pair", "p", "--probe-ms", "0", "--address", PUBLIC[0]]
     for name, said in (("eth7", "there is no interface eth7"), ("lo", "lo is not an Ethernet interface")):
-        guard = host.start(sys.executable, "-m", "takeover.address_guard", "--interface", name, *options)
+        guard = host.start(
+            sys.executable, "-m", "takeover.address.address_guard", "--interface", name, *options
+        )
         answer = stream(guard.stdout).readline().decode().strip()
         assert answer.startswith(f"refused {PUBLIC[0]}: ")
         assert answer.endswith(said)
@@ -228,7 +230,7 @@ def test_without_a_gate_there_is_no_address(on_stage: OnStage) -> None:
 def busy_kernel(stage: Stage) -> None:
     slow = """
 import time
-from takeover.gate import Gate
+from takeover.address.gate import Gate
 prepare, took = Gate.prepare, []
 def slowly(self, timeout_ms):
     slot = prepare(self, timeout_ms)
@@ -237,7 +239,7 @@ def slowly(self, timeout_ms):
         time.sleep(0.02)
     return slot
 Gate.prepare = slowly
-from takeover.address_guard import main
+from takeover.address.address_guard import main
 main()
 """
     host, client = stage.host(), stage.host()
@@ -269,9 +271,9 @@ import asyncio, ctypes
 from ipaddress import ip_interface
 from takeover.cli import Exit
 from takeover.errors import TakeoverError
-from takeover.identity import public_identity
-from takeover.interface import AddressConfig
-from takeover.service_command import status_of
+from takeover.address.identity import public_identity
+from takeover.address.interface import AddressConfig
+from takeover.commands.service import status_of
 
 async def main():
     assert ctypes.CDLL(None).prctl(24, 13, 0, 0, 0) == 0

@@ -22,8 +22,8 @@ NOTHING: Counter[str] = Counter()
 OnStage = Callable[[Callable[[Stage], None]], None]
 
 PLAIN_ADDRESS = """
-from takeover.address_guard import Addresses, main
-from takeover.gate import Gate
+from takeover.address.address_guard import Addresses, main
+from takeover.address.gate import Gate
 from takeover.linux import Deadline
 Deadline.arm = lambda self, until_ns: None
 Gate.close = Gate.own = lambda self: None
@@ -36,23 +36,23 @@ main()
 NO_TIMER = """
 from takeover.linux import Deadline
 Deadline.arm = lambda self, until_ns: None
-from takeover.address_guard import main
+from takeover.address.address_guard import main
 main()
 """
 """The first mechanism alone: the set that times out."""
 
 NO_TIMEOUT = """
-from takeover.gate import Gate
+from takeover.address.gate import Gate
 prepare = Gate.prepare
 Gate.prepare = lambda self, timeout_ms: prepare(self, 60_000)
-from takeover.address_guard import main
+from takeover.address.address_guard import main
 main()
 """
 """The second mechanism alone: the end of the process."""
 
 STOPS_AFTER_THE_CLOCK = """
 import os, signal
-from takeover.gate import Gate
+from takeover.address.gate import Gate
 from takeover.linux import Deadline
 Deadline.arm = lambda self, until_ns: None
 prepare, calls = Gate.prepare, []
@@ -66,7 +66,7 @@ Gate.prepare = late
 """At the second renewal it is stopped between reading the clock and asking the kernel; and nothing kills it."""
 
 RELATIVE = """
-from takeover.address_guard import Addresses, MS, boottime_ns
+from takeover.address.address_guard import Addresses, MS, boottime_ns
 def naive(self, until_ns):
     self._gate.arm(self._gate.prepare((until_ns - boottime_ns()) // MS))
     return ""
@@ -76,7 +76,7 @@ Addresses._open = naive
 
 STOPS_BEFORE_ARMING = """
 import os, signal
-from takeover.gate import Gate
+from takeover.address.gate import Gate
 from takeover.linux import Deadline
 Deadline.arm = lambda self, until_ns: None
 arm, calls = Gate.arm, []
@@ -91,12 +91,12 @@ Gate.arm = late
 
 NAIVE = """
 import sys, time
-from takeover.address_guard import Addresses, main
+from takeover.address.address_guard import Addresses, main
 from takeover.linux import Deadline, boottime_ns
 Deadline.arm = lambda self, until_ns: None
-import takeover.guard_commands
-takeover.guard_commands.grant_flaw = lambda *_: ""
-takeover.guard_commands.boottime_ns = lambda: 0
+import takeover.address.guard_commands
+takeover.address.guard_commands.grant_flaw = lambda *_: ""
+takeover.address.guard_commands.boottime_ns = lambda: 0
 hold = Addresses.hold
 async def renewing(self, until_ns):
     return await hold(self, max(until_ns, boottime_ns() + 200_000_000))
@@ -104,7 +104,7 @@ Addresses.hold = renewing
 """
 """It carries out what it finds to do, without a look at what became of the grant."""
 
-MAIN = "from takeover.address_guard import main\nmain()\n"
+MAIN = "from takeover.address.address_guard import main\nmain()\n"
 
 
 def stop_process(pid: int) -> int:
@@ -318,9 +318,9 @@ def test_a_naive_renewer_is_found_out(on_stage: OnStage) -> None:
 NODE = """
 import asyncio, sys
 from ipaddress import ip_interface
-from takeover.address_guard import address_guard
-from takeover.identity import IdentityLapsed, PublicIdentity
-from takeover.interface import AddressConfig
+from takeover.address.address_guard import address_guard
+from takeover.address.identity import IdentityLapsed, PublicIdentity
+from takeover.address.interface import AddressConfig
 from takeover.linux import boottime_ns, processes
 
 async def main():

@@ -15,10 +15,10 @@ import pytest
 from tests.reference.address.judge import Judge
 from tests.reference.address.stage import MS, PUBLIC, Guard, Host, Stage, after_ms, sleep_until, wait_until
 
-from takeover.interface import Interface
+from takeover.address.interface import Interface
+from takeover.address.neighbours import Neighbours
+from takeover.address.netlink import ROUTE, Message, Netlink, attribute
 from takeover.linux import boottime_ns
-from takeover.neighbours import Neighbours
-from takeover.netlink import ROUTE, Message, Netlink, attribute
 
 IP4, IP6 = (str(ip_interface(address).ip) for address in PUBLIC)
 NOTHING: Counter[str] = Counter()

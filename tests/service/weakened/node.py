@@ -23,10 +23,10 @@ from typing import Any
 from pyroute2 import IPRoute, NetlinkError
 
 import takeover.node
+from takeover.address.identity import Lapse
+from takeover.address.interface import AddressConfig
 from takeover.cli import main
 from takeover.config import ListenerConfig
-from takeover.identity import Lapse
-from takeover.interface import AddressConfig
 from takeover.linux import NANOSECONDS, boottime_ns
 
 RENEWED_EVERY_S = 0.02

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-import takeover.witness_service
+import takeover.witness.service
 from takeover.cli import main
 from takeover.core.witness import Witness, WitnessEffect, begin_witness
 from takeover_spec.knowledge import WitnessKnowledge
@@ -28,5 +28,5 @@ def begin_at_once(
 
 
 if __name__ == "__main__":
-    vars(takeover.witness_service)["begin_witness"] = begin_at_once
+    vars(takeover.witness.service)["begin_witness"] = begin_at_once
     sys.exit(main(["witness", *sys.argv[1:]]))

@@ -1,0 +1,1 @@
+"""The protected applications: processes that never outlive the server, their health, and what they are told."""

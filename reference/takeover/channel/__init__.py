@@ -1,0 +1,1 @@
+"""What the parties say to each other: connections, who is let in, and what is sent again."""

@@ -1,0 +1,55 @@
+"""`takeover promote --config FILE`: make this passive server active with the data it has, and accept what that loses.
+
+For when the server with the latest data is gone for good, or was active alone and has restarted. It still takes the
+witness's lease, so the other server's grants are over first. Without `--accept-loss` it says what would be lost, and
+does nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from takeover.cli import Exit
+from takeover.commands import giving_orders
+from takeover.commands.giving_orders import DONE, REFUSED, UNDECIDED, Outcome
+from takeover.config import NodeConfig
+
+SLACK_S = 30.0
+"""How long the takeover may take beyond the longest grants, in seconds."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    giving_orders.configure(parser)
+    parser.add_argument("--accept-loss", action="store_true", help="do it; what is lost stays lost")
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Run the command."""
+
+    def order(config: NodeConfig) -> Outcome:
+        status = giving_orders.status_of(config)
+        kept, last = status["promotion"]["kept"], status["promotion"]["last"]
+        print(f"kept: everything up to update {kept}")
+        print(f"lost: {'nothing that is known here' if last <= kept else f'updates {kept + 1} to {last}'}")
+        if not status["resynchronise"]:
+            print(
+                "      and whatever the other server wrote that never reached this one, acknowledged or not"
+            )
+        if not arguments.accept_loss:
+            return Outcome(REFUSED, "REJOIN-4", "nothing was done: say --accept-loss to do it")
+        refused = giving_orders.give(config, "promote")
+        if refused:
+            return refused
+        c = config.constants
+        timeout_s = 2 * max(c.lease_ns, c.promise_ns) / 1e9 + SLACK_S
+        if not giving_orders.wait(config, lambda status: bool(status["role"] == "active"), timeout_s):
+            refrain = giving_orders.status_of(config)["last_refrain"]
+            why = f": {refrain['clause']}: {refrain['reason']}" if refrain else ""
+            return Outcome(
+                UNDECIDED, reason=f"it is not active after {timeout_s:g} s, and goes on trying{why}"
+            )
+        print("this server is active")
+        return Outcome(DONE)
+
+    return giving_orders.carry(arguments, order)

@@ -1,0 +1,1 @@
+"""What an operator asks a running server, and what it says of itself."""

@@ -1,0 +1,1 @@
+"""The journal: records in files, whole or not there, whatever byte a crash stops at."""
