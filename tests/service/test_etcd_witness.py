@@ -23,7 +23,7 @@ from takeover.errors import CallerError, ConfigurationError
 from takeover.linux import boottime_ns
 from takeover.witness.etcd_client import Entry, EtcdClient, EtcdFailure
 from takeover.witness.etcd_observer import EtcdObserver
-from takeover.witness.etcd_witness import EtcdWitness, encode
+from takeover.witness.etcd_witness import EtcdWitness, Kept, encode
 from takeover_spec import wire
 from takeover_spec.knowledge import WitnessKnowledge
 from takeover_spec.trace import Verdict, check
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 C = Constants(1_000_000_000, 1_000_000_000, 1000, 0, True)
 PRIMARY, SECONDARY = Identity
 KEY = "/takeover/p/witness"
+NEW = Kept(WitnessKnowledge(), None)
 
 
 @pytest.mark.parametrize("killed", [True, False], ids=["killed", "stopped"])
@@ -158,7 +159,7 @@ def judged(directory: Path) -> Verdict:
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        (encode(WitnessKnowledge(epoch=1, version=3), C), "is no action of a witness"),
+        (encode(Kept(WitnessKnowledge(epoch=1, version=3), False), C), "is no action of a witness"),
         (b"{}", "cannot be read"),
         (None, "was deleted"),
     ],
@@ -193,10 +194,10 @@ def test_a_record_that_cannot_be_read_grants_nothing(etcd: Callable[..., None]) 
         other = Constants(2_000_000_000, 1_000_000_000, 1000, 0, True)
         for value, problem in (
             (b"\xff", "is not text in UTF-8"),
-            (b'{"format":1}', "is not of format 1"),
+            (b'{"format":1}', "is not of format 2, nor of an earlier one"),
             (b'{"format":1,"record":{},"constants":{}}', "record.constants.lease_ns: is missing"),
-            (encode(WitnessKnowledge(), C).replace(b'"holder":0', b'"holder":2'), "2 is neither 0 nor 1"),
-            (encode(WitnessKnowledge(), other), "lease_ns is 1000000000 here and 2000000000 in etcd"),
+            (encode(NEW, C).replace(b'"holder":0', b'"holder":2'), "2 is neither 0 nor 1"),
+            (encode(NEW, other), "lease_ns is 1000000000 here and 2000000000 in etcd"),
         ):
             await client.replace(await client.read(), value)
             with pytest.raises(EtcdFailure, match=problem):

@@ -20,7 +20,7 @@ from takeover.channel.links import REDIAL_S
 from takeover.linux import boottime_ns
 from takeover.storage.tracing import TraceWriter
 from takeover.witness.etcd_client import Entry, EtcdClient, EtcdFailure
-from takeover.witness.etcd_witness import decode
+from takeover.witness.etcd_witness import Kept, decode
 from takeover.witness.record import record_of, shown
 from takeover_spec import actions as act
 from takeover_spec.knowledge import WitnessKnowledge, witness_after
@@ -68,30 +68,33 @@ class EtcdObserver:
         if entry.revision == 0:
             self.problem = "the record was deleted"
             return
-        found = decode(entry.value, self._constants)
+        kept = decode(entry.value, self._constants)
+        found = kept.know
         if self._trace is None:
             self._trace = TraceWriter(self._directory, Header("witness", self._pair, self._shorter, found))
             self._know = found
             self._note(act.WitnessStart(now + self._shorter.lease_ns), now)
             return
         before = self._know
-        self._note(self._action(found, now), now)
+        self._note(self._action(kept, now), now)
         if record_of(self._know) != record_of(found):
             self.problem = f"{shown(before)} became {shown(found)}, which is no action of a witness"
 
-    def _action(self, found: WitnessKnowledge, now: int) -> act.WitnessAction:
+    def _action(self, kept: Kept, now: int) -> act.WitnessAction:
         """The one action that can have made the record what it is now."""
-        know = self._know
+        know, found = self._know, kept.know
         if (found.epoch, found.holder) == (know.epoch, know.holder):
             if found.ended and not know.ended:
                 return act.EndLease(found.epoch)
             if (found.version, found.eligible) != (know.version, know.eligible):
                 return act.Record(found.epoch, found.version, found.eligible)
-        succeeds = know.epoch == 0 or (know.eligible and found.holder != know.holder)
-        ordered = (
-            found.epoch > know.epoch and not succeeds
-        )  # the record does not say so, and nothing else allows it
-        return act.Grant(Identity(found.holder), found.epoch, now + self._shorter.lease_ns, ordered)
+        begins = found.epoch > know.epoch
+        promoted = begins and kept.promoted
+        if (
+            begins and kept.promoted is None
+        ):  # a server of an earlier version: what nothing else allows was ordered
+            promoted = not (know.epoch == 0 or (know.eligible and found.holder != know.holder))
+        return act.Grant(Identity(found.holder), found.epoch, now + self._shorter.lease_ns, bool(promoted))
 
     def _note(self, action: act.WitnessAction, now: int) -> None:
         assert self._trace is not None

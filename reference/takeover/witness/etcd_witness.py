@@ -22,19 +22,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from takeover.core.witness import Answer, Witness, answer_untold, begin_witness, observe, witness_step
 from takeover.errors import CallerError
 from takeover.linux import boottime_ns
 from takeover.witness.etcd_client import Entry, EtcdClient, EtcdFailure
 from takeover.witness.record import parse_record, record_of, shown
+from takeover_spec import actions as act
 from takeover_spec import wire
-from takeover_spec.codec import Malformed, parse_json, plain, record
+from takeover_spec.codec import Malformed, parse_json, parse_value, plain, record
 from takeover_spec.knowledge import WitnessKnowledge
 from takeover_spec.words import Constants, Identity
 
-FORMAT = 1
-"""The version of the value's format."""
+FORMAT = 2
+"""The version of the value's format. The first one did not say `promoted`; it is read, and not written any more."""
+
+_NAMES = {1: {"format", "record", "constants"}, FORMAT: {"format", "record", "promoted", "constants"}}
 
 TRIES = 4
 """How often a decision is made anew because the record was changed meanwhile, before the message counts as lost."""
@@ -43,6 +47,16 @@ TRIES = 4
 def key_of(prefix: str, pair: str) -> str:
     """The key that holds the record of a pair's witness."""
     return f"{prefix}{pair}/witness"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What etcd keeps for a witness."""
+
+    know: WitnessKnowledge
+    promoted: bool | None
+    """Whether the lease that began this epoch was asked for by a server that is promoted (REJOIN-4), so that whoever
+    watches the record can tell an operator's order from a witness that grants too much. None where nobody said."""
 
 
 class EtcdWitness:
@@ -61,6 +75,7 @@ class EtcdWitness:
         self._clock_ns = clock_ns
         self._entry: Entry | None = None  # what was seen last
         self._core: Witness | None = None  # what it means; None where there is no record
+        self._promoted: bool | None = None
 
     @property
     def know(self) -> WitnessKnowledge | None:
@@ -83,8 +98,8 @@ class EtcdWitness:
             await self.look()
         for _ in range(TRIES):
             decided_on = self._entry
-            after, answers, acts = self._decide(message)
-            if not acts:
+            after, answers = self._decide(message)
+            if after is None:
                 await self.look()  # what is answered has to be true now
                 done = self._entry == decided_on
             else:
@@ -97,26 +112,31 @@ class EtcdWitness:
         """Make the first record. Raises `CallerError` where there is one, or `EtcdFailure`."""
         await self.look()
         if self._core is None:
-            done, entry = await self._client.replace(Entry(), encode(know, self._constants))
+            done, entry = await self._client.replace(Entry(), encode(Kept(know, None), self._constants))
             if done:
                 return
             self._see(entry)
         assert self._core is not None
         raise CallerError(f"etcd has a record of this witness, and keeps it: {shown(self._core.know)}")
 
-    def _decide(self, message: wire.Message) -> tuple[Witness | None, tuple[wire.Message, ...], bool]:
-        """The witness after the message, its answers, and whether it did anything."""
+    def _decide(self, message: wire.Message) -> tuple[Kept | None, tuple[wire.Message, ...]]:
+        """What to keep after the message, and its answers; None if nothing was done."""
         if self._core is None:
-            return None, tuple(answer.message for answer in answer_untold(message)), False
+            return None, tuple(answer.message for answer in answer_untold(message))
         after, effects = witness_step(self._core, self._me, message, self._clock_ns())
         answers = tuple(effect.message for effect in effects if isinstance(effect, Answer))
-        return after, answers, len(answers) < len(effects)
+        if len(answers) == len(effects):
+            return None, answers
+        promoted = self._promoted
+        for effect in effects:
+            if isinstance(effect, act.Grant) and effect.epoch > self._core.know.epoch:
+                promoted = effect.promoted
+        return Kept(after.know, promoted), answers
 
-    async def _commit(self, after: Witness | None) -> bool:
+    async def _commit(self, kept: Kept) -> bool:
         """Put the record in the place of the one that was decided on; whether that was done."""
-        assert after is not None
         assert self._entry is not None
-        done, entry = await self._client.replace(self._entry, encode(after.know, self._constants))
+        done, entry = await self._client.replace(self._entry, encode(kept, self._constants))
         self._see(entry)
         return done
 
@@ -127,33 +147,37 @@ class EtcdWitness:
         if entry.revision == 0:
             self._core = None
         else:
-            found, now = decode(entry.value, self._constants), self._clock_ns()
+            kept, now = decode(entry.value, self._constants), self._clock_ns()
             if self._core is None:
-                self._core, _ = begin_witness(self._constants, found, now)
+                self._core, _ = begin_witness(self._constants, kept.know, now)
             else:
-                self._core = observe(self._core, found, now)
+                self._core = observe(self._core, kept.know, now)
+            self._promoted = kept.promoted
         self._entry = entry
 
 
-def encode(know: WitnessKnowledge, constants: Constants) -> bytes:
+def encode(kept: Kept, constants: Constants) -> bytes:
     """The value for a record, with what all parties must have been told alike."""
-    value = {"format": FORMAT, "record": record_of(know), "constants": plain(constants)}
-    return json.dumps(value, separators=(",", ":")).encode()
+    value = {"format": FORMAT, "record": record_of(kept.know), "promoted": kept.promoted}
+    return json.dumps(value | {"constants": plain(constants)}, separators=(",", ":")).encode()
 
 
-def decode(value: bytes, constants: Constants) -> WitnessKnowledge:
+def decode(value: bytes, constants: Constants) -> Kept:
     """The record in a value. Raises `EtcdFailure` for one that is none, or of a pair with other constants."""
     try:
         values = parse_json(value, "record")
-        if set(values) != {"format", "record", "constants"} or values["format"] != FORMAT:
-            raise Malformed("record", f"is not of format {FORMAT}")
+        if set(values) != _NAMES.get(parse_value(int, values.get("format"), "record.format")):
+            raise Malformed("record", f"is not of format {FORMAT}, nor of an earlier one")
         theirs = record(Constants, values["constants"], "record.constants")
         if not isinstance(values["record"], dict):
             raise Malformed("record.record", "is not an object")
         found = parse_record(values["record"], "record.record")
+        promoted = values.get("promoted")
+        if promoted is not None:
+            promoted = parse_value(bool, promoted, "record.promoted")
     except Malformed as error:
         raise EtcdFailure(f"what etcd holds for this witness cannot be read: {error}") from error
     for name, mine in plain(constants).items():
         if getattr(theirs, name) != mine:
             raise EtcdFailure(f"{name} is {mine!r} here and {getattr(theirs, name)!r} in etcd")
-    return found
+    return Kept(found, promoted)

@@ -19,7 +19,7 @@ from takeover.core.state import counted_ns
 from takeover.core.witness import Witness
 from takeover.witness import etcd_witness
 from takeover.witness.etcd_client import Entry, EtcdClient, EtcdFailure
-from takeover.witness.etcd_witness import EtcdWitness, encode
+from takeover.witness.etcd_witness import EtcdWitness, Kept, decode, encode
 from takeover_spec import wire
 from takeover_spec.knowledge import WitnessKnowledge
 from takeover_spec.words import PPM, Constants, Identity
@@ -32,7 +32,7 @@ RATES = (PPM - C.drift_ppm, PPM, PPM + C.drift_ppm)
 class Register:
     """What etcd is to a witness."""
 
-    entry: Entry = field(default_factory=lambda: Entry(1, encode(WitnessKnowledge(), C)))
+    entry: Entry = field(default_factory=lambda: Entry(1, encode(Kept(WitnessKnowledge(), None), C)))
     compares: bool = True
 
     def carry_out(self, request: Request) -> Any:
@@ -239,3 +239,59 @@ def test_without_the_full_wait_there_are_two(monkeypatch: pytest.MonkeyPatch, ob
     monkeypatch.setattr(etcd_witness, "observe", observe)
     with pytest.raises(AssertionError, match="in the world of seed"):
         epochs_of(1000)
+
+
+# --- what the record says of an order ---------------------------------------------------------------
+
+
+FIRST_FORMAT = encode(Kept(WitnessKnowledge(epoch=3, holder=Identity.SECONDARY), None), C).replace(
+    b'"format":2', b'"format":1'
+)
+
+
+def carried_out(register: Register, work: Coroutine[Any, Any, Any]) -> Any:
+    """Drive something that asks the store, to its end."""
+    answer = None
+    while True:
+        try:
+            answer = register.carry_out(work.send(answer))
+        except StopIteration as end:
+            return end.value
+
+
+def asked(register: Register, clock: int, epoch: int, promoted: bool) -> bool | None:
+    """The primary asks for a lease and gets it; what the record says then."""
+    witness = EtcdWitness(cast(EtcdClient, Client()), Identity.PRIMARY, C, lambda: clock)
+    carried_out(register, witness.look())
+    clock += C.lease_ns
+    (answer,) = carried_out(register, witness.hear(wire.AskLease(epoch, 1, clock, promoted)))
+    assert isinstance(answer, wire.Leased)
+    kept = decode(register.entry.value, C)
+    assert (epoch, Identity.PRIMARY) == (kept.know.epoch, kept.know.holder)
+    return kept.promoted
+
+
+def test_the_record_says_whether_the_epoch_was_ordered() -> None:
+    """REJOIN-4: from the first lease of the epoch on; a renewal, which is no order, leaves that as it is."""
+    register = Register()
+    assert asked(register, 0, 1, False) is False
+    assert asked(register, 5_000, 1, False) is False
+    assert asked(register, 10_000, 2, True) is True
+    assert asked(register, 20_000, 2, False) is True
+
+
+def test_a_record_of_the_first_format_is_read_and_not_written() -> None:
+    """It does not say who was promoted; what is not known stays so until the next epoch."""
+    later = FIRST_FORMAT.replace(b'"promoted":null,', b"")
+    assert Kept(WitnessKnowledge(epoch=3, holder=Identity.SECONDARY), None) == decode(later, C)
+    register = Register(Entry(1, later.replace(b'"holder":1', b'"holder":0')))
+    assert asked(register, 0, 3, False) is None
+    assert b'"format":2' in register.entry.value
+    assert asked(register, 10_000, 4, True) is True
+
+
+@pytest.mark.parametrize("value", [FIRST_FORMAT, FIRST_FORMAT.replace(b'"format":1', b'"format":3')])
+def test_a_record_of_another_format_is_not_guessed_at(value: bytes) -> None:
+    """The first one has no more than it has, and a later one is for later versions."""
+    with pytest.raises(EtcdFailure, match="is not of format 2, nor of an earlier one"):
+        decode(value, C)
