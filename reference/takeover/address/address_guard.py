@@ -66,13 +66,13 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from takeover.address.capabilities import NET_ADMIN, NET_RAW, keep_only, missing
 from takeover.address.connections import end_connections
 from takeover.address.gate import Gate
 from takeover.address.guard_commands import run_guard
 from takeover.address.guard_process import GuardProgram
 from takeover.address.interface import AddressConfig, AddressWatch, Interface, InterfaceAddress
 from takeover.address.neighbours import Neighbours
+from takeover.capabilities import NET_ADMIN, NET_RAW, keep_only, missing
 from takeover.errors import CallerError, EnvironmentFault
 from takeover.linux import boottime_ns
 

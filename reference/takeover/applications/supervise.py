@@ -16,6 +16,9 @@ CODE`, `killed by SIGNAL` or `not started: REASON`. The application has the keep
 output and error. ENVIRONMENT_VARIABLE holds what the application's environment has beyond the node's, as
 JSON, so that it does not act on the keeper's own interpreter.
 
+The application, and a health command, have the node's privileges but for the two that the node has for the public
+identity alone: with those they could enable it, or take its gate away (ADDR-2).
+
 What complicates it:
 - PIDs are reused. The keeper signals only its own children, which keep their number until it has reaped them;
   the others become its children as their parents die, and the killing goes round until none is left.
@@ -39,6 +42,7 @@ import signal
 import sys
 from typing import NoReturn
 
+from takeover.capabilities import NET_ADMIN, NET_RAW, give_up
 from takeover.linux import become_subreaper, processes, signal_when_parent_dies
 
 ENVIRONMENT_VARIABLE = "TAKEOVER_SUPERVISE_ENVIRONMENT"
@@ -115,6 +119,7 @@ def _execute(keeper: int, argv: list[str], environment: dict[str, str], writer: 
     try:
         os.setpgid(0, 0)
         signal_when_parent_dies(keeper, signal.SIGKILL)
+        give_up((NET_ADMIN, NET_RAW))
         os.dup2(2, 1)
         for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(ignored_by_python, signal.SIG_DFL)

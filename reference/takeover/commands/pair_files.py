@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from takeover.address.capabilities import NET_ADMIN, NET_RAW
+from takeover.capabilities import NET_ADMIN, NET_RAW
 from takeover.commands.key_making import CERTIFICATE_DAYS, make_keys
 from takeover.endpoint import Endpoint
 from takeover.errors import OwnFault

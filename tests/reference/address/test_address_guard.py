@@ -22,9 +22,9 @@ from tests.reference.address.stage import (
     wait_until,
 )
 
-from takeover.address.capabilities import NET_ADMIN, NET_RAW
 from takeover.address.interface import Interface
 from takeover.address.netlink import NETFILTER, Message, Netlink, attributes_in
+from takeover.capabilities import NET_ADMIN, NET_RAW
 from takeover.linux import boottime_ns
 
 IPS = {str(ip_interface(address).ip) for address in PUBLIC}

@@ -13,6 +13,7 @@ NET_ADMIN, NET_RAW = "CAP_NET_ADMIN", "CAP_NET_RAW"
 
 _NUMBERS = {NET_ADMIN: 12, NET_RAW: 13}
 _VERSION = 0x2008_0522
+_PR_CAPBSET_DROP = 24
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -40,6 +41,27 @@ def missing(names: Sequence[str]) -> list[str]:
 def keep_only(names: Sequence[str]) -> None:
     """Give up all others, for good. Raises EnvironmentFault when the kernel refuses."""
     kept = sum(1 << _NUMBERS[name] for name in names)
-    halves = (_Half * 2)(_Half(kept, kept, 0), _Half(0, 0, 0))
-    if _libc.capset(ctypes.byref(_Header(_VERSION, 0)), halves):
+    _set(_Half(kept, kept, 0), _Half(0, 0, 0))
+
+
+def give_up(names: Sequence[str]) -> None:
+    """Give these up, for good: neither this process nor a program that it executes has them, whoever it runs as.
+
+    With one exception, for want of CAP_SETPCAP: root gets them back from a program that it executes, unless
+    `no_new_privs` is set. Raises EnvironmentFault when the kernel refuses.
+    """
+    for name in names:
+        # Where this is refused, nothing but root's own identity, or a file's capabilities, gives them back.
+        _libc.prctl(_PR_CAPBSET_DROP, *(ctypes.c_ulong(word) for word in (_NUMBERS[name], 0, 0, 0)))
+    halves = (_Half * 2)()
+    if _libc.capget(ctypes.byref(_Header(_VERSION, 0)), halves):
+        raise EnvironmentFault(f"capget: {os.strerror(ctypes.get_errno())}")
+    left = ~sum(1 << _NUMBERS[name] for name in names)
+    low = halves[0]
+    # What is neither permitted nor inheritable is not ambient either: the kernel sees to that.
+    _set(_Half(low.effective & left, low.permitted & left, low.inheritable & left), halves[1])
+
+
+def _set(low: _Half, high: _Half) -> None:
+    if _libc.capset(ctypes.byref(_Header(_VERSION, 0)), (_Half * 2)(low, high)):
         raise EnvironmentFault(f"capset: {os.strerror(ctypes.get_errno())}")
