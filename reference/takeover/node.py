@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from collections import deque
 from collections.abc import Coroutine
 from importlib.util import find_spec
@@ -98,6 +99,7 @@ class Node:
         self.promised = GrantedLength(self.store.directory, c.promise_ns)
         self.core, self._first = begin(settings, found, self._began, self.promised.longest_ns)
         self._looked_at = self._began  # when the core was last told the time
+        self._looked_before = 0  # the end of the promise before which the identity was told to look
         self._woken = asyncio.Event()
         self.offers = Offers(self._woken.set)
         self.performer = Performer(self)
@@ -140,6 +142,7 @@ class Node:
             await self.performer.perform(self._first, self._began, None)
             await self._interception.start()
             await self._control.start()
+            self.serving.get_ready()
             if self.config.metrics:
                 from takeover.control.metrics import Metrics  # here alone, for nobody else needs its library
 
@@ -164,15 +167,28 @@ class Node:
         self._woken.clear()
         if self.inbox or self._urgent or self._can_offer():
             return
-        left_s = (self.core.wake_at(self._looked_at) - boottime_ns()) / 1e9
+        left_s = (min(self.core.wake_at(self._looked_at), self._look_at()) - boottime_ns()) / 1e9
         if left_s > 0:
             await self._manager.wait(self._woken, left_s)
+
+    def _look_at(self) -> int:
+        """When the identity is to be told that it may be needed soon: shortly before this server's promise runs out."""
+        promised_until = self.core.know.given_until
+        if self.core.know.active or not self.core.promised or self._looked_before == promised_until:
+            return sys.maxsize
+        return promised_until - self.identity.look_ns
+
+    def _look_ahead(self) -> None:
+        if self._look_at() <= boottime_ns():
+            self._looked_before = self.core.know.given_until
+            self.identity.look()
 
     def _is_due(self) -> bool:
         """Whether the core wants to look at the clock."""
         return self.core.wake_at(self._looked_at) <= boottime_ns()
 
     async def _round(self) -> None:
+        self._look_ahead()
         for count in range(ROUND_EVENTS_MAX):
             await self._breathe(count)
             if not self.inbox:
@@ -340,7 +356,7 @@ class Node:
         await self._control.stop()
         self.offers.forget()
         self.offers.refuse()
-        await self.serving.stop()
+        await self.serving.close()
         await self.identity.close()
         if self._metrics:
             await self._metrics.close()

@@ -7,6 +7,7 @@ import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -16,6 +17,7 @@ from takeover.control.status import status_of_node
 from takeover.core import events as ev
 from takeover.errors import DiskFull
 from takeover.interception import NotAccepted
+from takeover.linux import boottime_ns
 from takeover.node import DISK_LOOK_S, DISK_QUICK_S, Node
 from takeover.offers import Offer
 from takeover.operations import Create, encode
@@ -175,3 +177,35 @@ def test_what_changes_the_disk_waits_for_it(tmp_path: Path) -> None:
         return done
 
     assert ["CountLease", "Promise", "disk", "Promise", "HearGoodbye"] == asyncio.run(play())
+
+
+def test_the_identity_is_told_to_look_before_a_promise_runs_out(tmp_path: Path) -> None:
+    """Once for each promise that is not renewed, so early that the look is over by then; an active server never is."""
+    (tmp_path / "node.toml").write_text(TOML)
+    make_keys(tmp_path / "keys", "db")
+    hour_ns = 3_600 * 1_000_000_000
+
+    async def play() -> list[int]:
+        node = Node(load_node(tmp_path / "node.toml"))
+        told: list[int] = []
+        look = Mock(side_effect=lambda: told.append(node.core.know.given_until))
+        node.identity = Mock(look_ns=hour_ns, look=look, close=node.identity.close)
+
+        def after_round(given_until: int, *, promised: bool = True, active: bool = False) -> None:
+            know = replace(node.core.know, given_until=given_until, active=active)
+            node.core = replace(node.core, know=know, promised=promised)
+            assert node._look_at() <= given_until or not promised or active
+            for _ in range(2):
+                node._look_ahead()
+
+        now = boottime_ns()
+        after_round(now + 2 * hour_ns)
+        after_round(now + 1, promised=False)
+        after_round(now + 2, active=True)
+        assert [] == told
+        after_round(now + 3)
+        after_round(now + 4)
+        await node._close()
+        return [until - now for until in told]
+
+    assert [3, 4] == asyncio.run(play())

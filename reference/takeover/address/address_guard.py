@@ -48,6 +48,9 @@ What complicates it:
   a second holder, or a stranger's machine: the address is then not put on at all.
 - Everything is set up before the first `hold` but the address itself: on the machine where it is, its own programs
   would reach the local one.
+- Asking who has the address takes a wait, which would lengthen every takeover. So the node has it asked (`look`)
+  just before it may need to know: the gate of a holder whose grants end is closed σ earlier. Where somebody did
+  answer, or too long ago, it is asked again.
 - Neighbours may miss an announcement, so it is repeated for a second.
 
 Refused: removing the address to end the grant (a stopped process removes nothing, and a resumed one may add it), and
@@ -67,7 +70,7 @@ import sys
 from collections.abc import Sequence
 
 from takeover.address.connections import end_connections
-from takeover.address.gate import Gate
+from takeover.address.gate import Address, Gate
 from takeover.address.guard_commands import run_guard
 from takeover.address.guard_process import GuardProgram
 from takeover.address.interface import AddressConfig, AddressWatch, Interface, InterfaceAddress
@@ -81,6 +84,12 @@ MS = 1_000_000
 BUDGET_NS = 4 * MS
 """How long putting a slot in the set may take at first, in ns; it takes 0.1 ms. Doubled when it was too little."""
 
+LOOK_MARGIN_MS = 20
+"""How much longer than the probe itself the node should allow for it, in ms."""
+
+LOOK_NS_MAX = 1_000 * MS
+"""For so long after it began it counts that a look found nobody, in ns."""
+
 ANNOUNCED_AGAIN_MS = (50, 200, 500, 1000)
 """When the neighbours are told again, in ms after the first time."""
 
@@ -93,7 +102,8 @@ def address_guard(config: AddressConfig) -> GuardProgram:
     options = ["--pair", config.pair, "--interface", config.interface, "--probe-ms", str(config.probe_ms)]
     for address in config.addresses:
         options += ["--address", str(address)]
-    return GuardProgram(_named(config.addresses), "takeover.address.address_guard", tuple(options))
+    look_ms = config.probe_ms + LOOK_MARGIN_MS if config.probe_ms else 0
+    return GuardProgram(_named(config.addresses), "takeover.address.address_guard", tuple(options), look_ms)
 
 
 class Addresses:
@@ -109,6 +119,8 @@ class Addresses:
         self._neighbours: Neighbours
         self._watch: AddressWatch
         self._announcing: asyncio.Task[None]
+        self._looking: asyncio.Task[dict[Address, bytes] | None] | None = None
+        self._looked_ns = 0
 
     async def prepare(self) -> None:
         """Close the gate, and take away what an earlier run left. Raises as `Holding` says."""
@@ -140,12 +152,35 @@ class Addresses:
                 # The gate is not there any more: better no address than one without it.
                 self._hide()
                 return f"{self._interface.name}: the gate failed: {error.strerror}"
-        self._interface.close()
-        self._neighbours.close()
-        self._find_interface()  # it may have been made anew, or have another hardware address by now
-        for address, mac in (await self._neighbours.probe(self._plain, self._config.probe_ms)).items():
+        looked = await self._looked()
+        if not self._interface.is_as_it_was():
+            self._interface.close()
+            self._neighbours.close()  # not without need: it takes the kernel 30 ms
+            self._find_interface()
+            looked = None
+        if looked != {}:  # whoever answered then may have let go since
+            looked = await self._neighbours.probe(self._plain, self._config.probe_ms)
+        for address, mac in looked.items():
             return f"{address} is answered for by {mac.hex(':')} already"
         return self._take(until_ns)
+
+    def look(self) -> None:
+        """See Holding."""
+        if not self._held and (self._looking is None or self._looking.done()):
+            self._looked_ns = boottime_ns()
+            self._looking = asyncio.create_task(self._look_around())
+
+    async def _look_around(self) -> dict[Address, bytes] | None:
+        try:
+            return await self._neighbours.probe(self._plain, self._config.probe_ms)
+        except OSError:
+            return None  # `hold` will see
+
+    async def _looked(self) -> dict[Address, bytes] | None:
+        """What was found by a look that began a moment ago; None when there was none."""
+        looking, self._looking = self._looking, None
+        found = None if looking is None else await looking
+        return found if boottime_ns() - self._looked_ns < LOOK_NS_MAX else None
 
     def leave(self) -> None:
         """Take the gate away, if the addresses are gone."""
@@ -166,7 +201,7 @@ class Addresses:
             return flaw
         self._neighbours.announce(self._plain)
         self._announcing = asyncio.create_task(self._announce_again())
-        asyncio.get_running_loop().add_reader(self._watch, self._look)
+        asyncio.get_running_loop().add_reader(self._watch, self._see_removals)
         return ""
 
     def _open(self, until_ns: int) -> str:
@@ -205,7 +240,7 @@ class Addresses:
                 file=sys.stderr,
             )
 
-    def _look(self) -> None:
+    def _see_removals(self) -> None:
         """End this process, which is a lapse, when the address is not on the interface any more."""
         removed = self._watch.removed()
         if removed is None:

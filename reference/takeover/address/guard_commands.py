@@ -2,10 +2,11 @@
 
 A guard is a process that holds the public identity and that the kernel ends when the grant does. It talks to its node
 over two pipes. It writes `ready` once it could hold the identity. It then reads lines from its standard input and
-answers each with one line on its standard output:
+answers with one line on its standard output:
 
     enable UNTIL_NS   hold the identity, or go on holding it, until UNTIL_NS (CLOCK_BOOTTIME)
                       -> `enabled UNTIL_NS`, or `refused REASON` (and what held before, holds)
+    look              find out already now whether anything speaks against it: `enable` may come soon; no answer
 
 One that cannot get ready writes `refused REASON`, or, when the operator has to mend something first, `unfit REASON`.
 The end of its input, and the end of its parent, end it. To disable the identity is to end the guard: a disable that
@@ -60,6 +61,9 @@ class Holding(Protocol):
     async def prepare(self) -> None:
         """Make sure that it can be held. Raises OSError or EnvironmentFault; CallerError: the operator has to act."""
 
+    def look(self) -> None:
+        """Begin to find out what speaks against it, if that takes time; `hold` will want to know."""
+
     async def hold(self, until_ns: int) -> str:
         """Hold it, until the process is killed at `until_ns`; that is arranged. What speaks against it, or nothing.
 
@@ -94,11 +98,14 @@ class Guard:
         return await self._holding.hold(until_ns)
 
     async def answer(self, line: str) -> str:
-        """Carry out one command line and return the line that answers it."""
+        """Carry out one command line and return the line that answers it; empty when none does."""
         match line.split():
             case ["enable", until_ns] if until_ns.isascii() and until_ns.isdigit():
                 flaw = await self.enable(int(until_ns))
                 return f"{REFUSED} {flaw}" if flaw else f"enabled {until_ns}"
+            case ["look"]:
+                self._holding.look()
+                return ""
             case _:
                 return f"{REFUSED} {line.strip()!r} is not a command"
 
@@ -111,7 +118,8 @@ class Guard:
         )
         print(READY, flush=True)
         while line := await commands.readline():
-            print(await self.answer(line.decode()), flush=True)
+            if answer := await self.answer(line.decode()):
+                print(answer, flush=True)
         self._holding.leave()
 
 

@@ -32,6 +32,8 @@ class GuardProgram:
     """The program."""
     options: tuple[str, ...]
     """Its command line, but for the node's own number."""
+    look_ms: int = 0
+    """How long before it is to hold something it is best told to look, in ms; 0 when there is nothing to look for."""
 
 
 class GuardProcess:
@@ -90,6 +92,10 @@ class GuardProcess:
         if answer == f"enabled {until_ns}":
             self.until_ns = until_ns
         return answer
+
+    def look(self) -> None:
+        """Have it find out what speaks against enabling; if it is gone, the next `enable` will tell."""
+        self._commands.write(b"look\n")
 
     async def _answer(self) -> str:
         try:

@@ -30,6 +30,9 @@ from takeover.config import ListenerConfig
 from takeover.errors import CallerError, EnvironmentFault
 from takeover.linux import boottime_ns
 
+MS = 1_000_000
+"""Nanoseconds in a millisecond."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lapse:
@@ -60,6 +63,13 @@ class IdentityPort(Protocol):
 
     async def close(self) -> None:
         """Disable it and leave nothing behind."""
+
+    @property
+    def look_ns(self) -> int:
+        """How long before an `enable` it is best to `look`, in nanoseconds; 0 when there is nothing to look for."""
+
+    def look(self) -> None:
+        """`enable` may come soon: find out what speaks against it, beside the caller. It changes nothing."""
 
     async def enable(self, until_ns: int) -> None:
         """Hold the identity until `until_ns` (CLOCK_BOOTTIME); on return it is held.
@@ -112,6 +122,16 @@ class PublicIdentity:
             await asyncio.wait({self._spare})
             if self._spare.exception() is None:
                 await self._spare.result().leave()
+
+    @property
+    def look_ns(self) -> int:
+        """See IdentityPort."""
+        return self._program.look_ms * MS
+
+    def look(self) -> None:
+        """See IdentityPort."""
+        if self._holder is None and self._spare is not None and self._spare.done() and _is_ready(self._spare):
+            self._spare.result().look()
 
     async def enable(self, until_ns: int) -> None:
         """See IdentityPort."""

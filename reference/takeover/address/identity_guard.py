@@ -57,6 +57,9 @@ class Listener:
             self._serve, sock=listener, backlog=_BACKLOG, start_serving=False
         )
 
+    def look(self) -> None:
+        """Nothing takes time."""
+
     async def hold(self, until_ns: int) -> str:
         """Listen. Nothing speaks against it. Raises OSError when the kernel refuses."""
         await self._server.start_serving()  # without effect while it listens already

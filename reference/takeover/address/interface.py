@@ -78,6 +78,10 @@ class Interface:
     def close(self) -> None:
         self._line.close()
 
+    def is_as_it_was(self) -> bool:
+        """Whether it was not made anew since, and has the same hardware address. Raises OSError when it is gone."""
+        return self._look() == (self.index, self.mac)
+
     def addresses(self) -> list[FoundAddress]:
         """Every address on every interface. Raises OSError."""
         found = []

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from takeover.applications.conditions import Conditions
 from takeover.applications.health import Health, ailment
-from takeover.applications.kept_process import KeptProcess
+from takeover.applications.kept_process import Keeper, KeptProcess
 from takeover.errors import CallerError, EnvironmentFault
 from takeover.linux import boottime_ns
 
@@ -86,11 +86,13 @@ class Applications:
         configs: Sequence[ApplicationConfig],
         on_failure: Callable[[ApplicationFailure], None],
         conditions: Conditions | None = None,
+        keepers: Mapping[str, Keeper] | None = None,
     ) -> None:
         """`on_failure` is called at most once for each application and start; it should lead to `stop_all`.
 
-        How they are is kept in `conditions`.
+        How they are is kept in `conditions`. `keepers` are ready for the first start, by the application's name.
         """
+        self._keepers = dict(keepers or {})
         self._configs = tuple(configs)
         self._conditions = conditions or Conditions(config.name for config in configs)
         self._on_failure = on_failure
@@ -127,6 +129,8 @@ class Applications:
         """
         async with self._stopping:
             monitors, self._monitors = self._monitors, []
+            while self._keepers:
+                await self._keepers.popitem()[1].leave()
             await _cancel([*monitors, *([] if self._starting is None else [self._starting])])
             faults = []
             while self._running:
@@ -149,7 +153,11 @@ class Applications:
             log_offset = _size(config.log_path)
             try:
                 process = await KeptProcess.start(
-                    config.argv, config.environment, config.log_path, config.directory
+                    config.argv,
+                    config.environment,
+                    config.log_path,
+                    config.directory,
+                    self._keepers.pop(config.name, None),
                 )
             except EnvironmentFault as fault:
                 raise ApplicationNotStarted(self._failure(config, str(fault), log_offset)) from fault

@@ -15,6 +15,7 @@ from typing import Any
 
 from takeover.applications.applications import ApplicationFailure, ApplicationNotStarted, Applications
 from takeover.applications.conditions import Conditions
+from takeover.applications.spares import Spares
 from takeover.config import NodeConfig
 from takeover.errors import CallerError
 from takeover.linux import NANOSECONDS, boottime_ns
@@ -42,16 +43,21 @@ class Serving:
         self._socket = socket
         self._start_task = start_task
         self._applications: Applications | None = None
+        self._spares = Spares(config.applications)
         self._restart_s = _RESTART_S
         self._ready_ns: int | None = None  # since when they are; None while they are not
         self.conditions = Conditions(application.name for application in config.applications)
         """How they are."""
 
+    def get_ready(self) -> None:
+        """The role may come: start what can be started ahead, beside the core."""
+        self._start_task(self._spares.make())
+
     def start(self, data: Path) -> None:
         """Start them, on this copy of the protected data."""
         environment = {"TAKEOVER_SOCKET": str(self._socket), "TAKEOVER_DATA": str(data)}
         configs = [replace(c, environment={**environment, **c.environment}) for c in self._configs]
-        self._applications = Applications(configs, self._failed, self.conditions)
+        self._applications = Applications(configs, self._failed, self.conditions, self._spares.take())
         self._restart_s = _RESTART_S
         self._start_task(self._start(self._applications))
 
@@ -61,6 +67,12 @@ class Serving:
         if applications:
             await applications.stop_all()
             self.conditions.are_stopped()
+            self.get_ready()
+
+    async def close(self) -> None:
+        """Stop them all, for good."""
+        await self._spares.close()
+        await self.stop()
 
     def _failed(self, failure: ApplicationFailure) -> None:
         ready_ns, self._ready_ns = self._ready_ns, None

@@ -7,14 +7,17 @@ it. Whatever the application forks, however it detaches itself, ends up as the k
 orphaned. So "no child is left" is a fact that the kernel reports, and the keeper exits only on that fact: its
 exit is the proof that nothing of the application lives.
 
-It is asked by signals: SIGTERM passes a SIGTERM on to the application's process group and waits; SIGUSR1
+It starts nothing before it is told to, by a line of JSON on its standard input: `environment`, what the
+application's environment has beyond the node's (so that it does not act on the keeper's own interpreter), and
+`output`, the file that its output and error are appended to. So a keeper can be made ready ahead, when nobody waits
+for it. The end of the input without a line is an order to leave.
+
+Then it is asked by signals: SIGTERM passes a SIGTERM on to the application's process group and waits; SIGUSR1
 kills everything at once, and so does the death of the node, which the kernel reports with the same signal. An
 application that ends unasked takes its descendants with it, so it has to stay in the foreground.
 
 On its standard output it writes what became of the application, a line each: `started PID`, then `exited
-CODE`, `killed by SIGNAL` or `not started: REASON`. The application has the keeper's standard error as its
-output and error. ENVIRONMENT_VARIABLE holds what the application's environment has beyond the node's, as
-JSON, so that it does not act on the keeper's own interpreter.
+CODE`, `killed by SIGNAL` or `not started: REASON`.
 
 The application, and a health command, have the node's privileges but for the two that the node has for the public
 identity alone: with those they could enable it, or take its gate away (ADDR-2).
@@ -40,12 +43,11 @@ import json
 import os
 import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from takeover.capabilities import NET_ADMIN, NET_RAW, give_up
 from takeover.linux import become_subreaper, processes, signal_when_parent_dies
 
-ENVIRONMENT_VARIABLE = "TAKEOVER_SUPERVISE_ENVIRONMENT"
 KILL_SIGNAL = signal.SIGUSR1
 """Asks the keeper to kill everything at once."""
 STOP_SIGNAL = signal.SIGTERM
@@ -66,14 +68,15 @@ def main(arguments: list[str]) -> int:
 
 def keep(node_pid: int, argv: list[str]) -> int:
     """Start `argv` and wait for its end, however it comes about. See the module's docstring."""
-    added: dict[str, str] = json.loads(os.environ.pop(ENVIRONMENT_VARIABLE, "{}"))
-    environment = {**os.environ, **added}
     signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
     become_subreaper()
     signal_when_parent_dies(node_pid, KILL_SIGNAL)
     if KILL_SIGNAL in signal.sigpending():
         return 0  # the node is gone already, and nothing was started
-    application = _start(argv, environment)
+    order = sys.stdin.readline()  # ends with the node
+    if not order.endswith("\n") or KILL_SIGNAL in signal.sigpending():
+        return 0
+    application = _obey(json.loads(order), argv)
     if application is None:
         return 0
     stopping = ended = False
@@ -94,6 +97,20 @@ def keep(node_pid: int, argv: list[str]) -> int:
             break
     _kill_all(None if ended else application)
     return 0
+
+
+def _obey(order: dict[str, Any], argv: list[str]) -> int | None:
+    """Start `argv` as the order says. Returns its pid, None when it failed, which is told."""
+    try:
+        output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    except OSError as failure:
+        _tell(f"not started: {order['output']}: {failure.strerror}")
+        return None
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for stream, file in ((0, nothing), (2, output)):
+        os.dup2(file, stream)
+        os.close(file)
+    return _start(argv, {**os.environ, **order["environment"]})
 
 
 def _start(argv: list[str], environment: dict[str, str]) -> int | None:

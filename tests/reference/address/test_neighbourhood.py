@@ -15,12 +15,14 @@ import pytest
 from tests.reference.address.judge import Judge
 from tests.reference.address.stage import MS, PUBLIC, Guard, Host, Stage, after_ms, sleep_until, wait_until
 
+from takeover.address.address_guard import LOOK_NS_MAX
 from takeover.address.interface import Interface
 from takeover.address.neighbours import Neighbours
 from takeover.address.netlink import ROUTE, Message, Netlink, attribute
 from takeover.linux import boottime_ns
 
 IP4, IP6 = (str(ip_interface(address).ip) for address in PUBLIC)
+PROBE_MS = 200
 NOTHING: Counter[str] = Counter()
 OnStage = Callable[[Callable[[Stage], None]], None]
 
@@ -191,6 +193,52 @@ def test_a_stranger_with_the_ipv4_address_is_found(on_stage: OnStage) -> None:
 def test_a_stranger_with_the_ipv6_address_is_found(on_stage: OnStage) -> None:
     """By neighbour discovery."""
     on_stage(stranger_with_ipv6)
+
+
+def looked_at_a_stranger(stage: Stage) -> None:
+    machine, other = stage.host(), stage.host()
+    with other:
+        interface = Interface("eth0")
+    address = ip_interface(PUBLIC[0])
+    guard = Guard(machine, probe_ms=PROBE_MS).ready()
+
+    guard.send("look")  # somebody has it, and keeps it
+    interface.add(address)
+    sleep_until(after_ms(2 * PROBE_MS))
+    guard.send(f"enable {after_ms(60_000)}")
+    assert f"refused {IP4} is answered for by 02:00:00:00:00:02 already" == guard.answer()
+
+    guard.send("look")  # and lets go of it
+    sleep_until(after_ms(2 * PROBE_MS))
+    interface.remove(address)
+    begun_ns = boottime_ns()
+    guard.enable_for(60_000)
+    assert boottime_ns() - begun_ns >= PROBE_MS * MS
+
+
+def test_who_was_seen_ahead_is_looked_for_again(on_stage: OnStage) -> None:
+    """The holder of before may have lapsed since; whoever is still there is found."""
+    on_stage(looked_at_a_stranger)
+
+
+def looked_ahead(stage: Stage) -> None:
+    for pause_ms, expected in ((2 * PROBE_MS, "enabled"), (LOOK_NS_MAX // MS, "refused")):
+        machine, other = stage.host(), stage.host()
+        guard = Guard(machine, probe_ms=PROBE_MS).ready()
+        guard.send("look")
+        sleep_until(after_ms(pause_ms))
+        with other:
+            interface = Interface("eth0")
+        interface.add(ip_interface(PUBLIC[0]))  # nobody looks for it, unless it was too long ago
+        guard.send(f"enable {after_ms(60_000)}")
+        assert expected == guard.answer().split()[0]
+        interface.remove(ip_interface(PUBLIC[0]))
+        guard.kill()
+
+
+def test_nobody_found_ahead_saves_the_wait(on_stage: OnStage) -> None:
+    """For a second; after that it is asked again."""
+    on_stage(looked_ahead)
 
 
 def no_probe(stage: Stage) -> None:

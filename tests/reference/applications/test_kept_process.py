@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from takeover.applications import kept_process
-from takeover.applications.kept_process import KeptProcess
+from takeover.applications.kept_process import Keeper, KeptProcess
 from takeover.errors import EnvironmentFault
 from takeover.linux import boottime_ns, processes
 
@@ -62,7 +63,7 @@ class Setting:
         return process
 
     def living(self) -> list[int]:
-        """Every living process that has the token in its environment; the keeper has it, too."""
+        """Every living process that has the token in its environment; the keeper has it only from the node."""
         return [
             process.pid
             for process in processes()
@@ -70,7 +71,7 @@ class Setting:
         ]
 
     def wait_for_family(self) -> None:
-        wait_for(lambda: "up\n" in self.text() and len(self.living()) >= 6)
+        wait_for(lambda: "up\n" in self.text() and len(self.living()) >= 5)
 
     def text(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
@@ -290,7 +291,7 @@ def test_a_keeper_without_a_node_starts_nothing(setting: Setting) -> None:
             "-c",
             "echo up; sleep 1000",
         ],
-        env={**os.environ, **setting.environment, "TAKEOVER_SUPERVISE_ENVIRONMENT": "{}"},
+        input=order(setting),
         capture_output=True,
         timeout=10,
     )
@@ -298,21 +299,88 @@ def test_a_keeper_without_a_node_starts_nothing(setting: Setting) -> None:
 
 
 def keeper_of(setting: Setting) -> int:
-    (keeper,) = (p.pid for p in processes() if p.parent == os.getpid() and p.pid in setting.living())
+    (keeper,) = {p.parent for p in processes() if p.pid in setting.living()} & children()
     return keeper
+
+
+def children() -> set[int]:
+    return {process.pid for process in processes() if process.parent == os.getpid()}
+
+
+def order(setting: Setting) -> bytes:
+    """What the node tells a keeper."""
+    said = {"environment": setting.environment, "output": str(setting.log)}
+    return json.dumps(said).encode() + b"\n"
 
 
 def test_the_first_process_dies_with_its_keeper_even_if_nobody_looks_after_it(setting: Setting) -> None:
     """The kernel does that, with the node dead as well."""
     with subprocess.Popen(
         [sys.executable, "-m", "takeover.applications.supervise", str(os.getpid()), "--", "sleep", "1000"],
-        env={**os.environ, **setting.environment, "TAKEOVER_SUPERVISE_ENVIRONMENT": "{}"},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as keeper:
+        assert keeper.stdin is not None
         assert keeper.stdout is not None
+        keeper.stdin.write(order(setting))
+        keeper.stdin.close()
         assert keeper.stdout.readline().startswith(b"started ")
         keeper.kill()
     wait_for(lambda: not setting.living())
+
+
+def test_a_keeper_that_is_ready_starts_nothing_before_it_is_told(setting: Setting) -> None:
+    """Then the program has it as its parent, and the environment and the file that it was told of."""
+
+    async def scenario() -> None:
+        keeper = await Keeper.start(("sh", "-c", "echo up; sleep 1000"))
+        assert [] == [process for process in processes() if process.parent == keeper.process.pid]
+        process = await KeptProcess.start(("sh",), setting.environment, setting.log, keeper=keeper)
+        wait_for(lambda: "up\n" in setting.text())
+        assert keeper.process.pid == keeper_of(setting)
+        await process.kill()
+
+    run(scenario())
+
+
+def test_a_keeper_that_is_not_needed_leaves(setting: Setting) -> None:
+    """When it is told so, also if it does not listen; and with its node, as its input ends then."""
+
+    async def scenario() -> None:
+        for stopped in (False, True):
+            keeper = await Keeper.start(("touch", str(setting.log)))
+            if stopped:
+                os.kill(keeper.process.pid, signal.SIGSTOP)
+            await keeper.leave()
+            assert (-signal.SIGKILL if stopped else 0) == keeper.process.returncode
+        keeper = await Keeper.start(("touch", str(setting.log)))
+        assert keeper.process.stdin is not None
+        keeper.process.stdin.close()
+        assert 0 == await keeper.process.wait()
+        assert not setting.log.exists()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_another_keeper_takes_the_place_of_one_that_does_not_answer(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Dead or stopped while it waited; nothing of it is left."""
+    monkeypatch.setattr(kept_process, "PREPARED_MS_MAX", 100)
+
+    async def scenario() -> None:
+        script = ("sh", "-c", "echo up; sleep 1000")
+        keeper = await Keeper.start(script)
+        os.kill(keeper.process.pid, number)
+        process = await KeptProcess.start(script, setting.environment, setting.log, keeper=keeper)
+        wait_for(lambda: "up\n" in setting.text())
+        assert keeper.process.pid != keeper_of(setting)
+        assert keeper.process.pid not in children()
+        assert "killed by SIGKILL" == await process.kill()
+        assert "up\n" == setting.text()
+
+    run(scenario())
 
 
 def test_a_keeper_that_is_killed_takes_the_program_with_it(setting: Setting) -> None:

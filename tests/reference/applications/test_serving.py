@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -16,6 +17,7 @@ from takeover.applications.applications import ApplicationConfig, Applications
 from takeover.applications.conditions import Conditions, State
 from takeover.applications.serving import Serving
 from takeover.config import NodeConfig, load_node
+from takeover.linux import processes
 
 TOML = """\
 pair = "db"
@@ -57,7 +59,7 @@ def watched(node: NodeConfig, enough: Callable[[Serving], bool]) -> Serving:
         async with asyncio.timeout(30):
             while not enough(it):
                 await asyncio.sleep(0.005)
-        await it.stop()
+        await it.close()
         await asyncio.gather(*tasks)
         return it
 
@@ -94,6 +96,44 @@ def test_all_are_well_when_each_is(tmp_path: Path) -> None:
     node = config(tmp_path, "sleep 1000", "sleep 1000")
     it = watched(node, lambda it: it.conditions.all_are_well)
     assert ["", ""] == [value["reason"] for value in it.conditions.as_values()]
+
+
+def keepers_of_this() -> set[int]:
+    """The living keepers that this process started."""
+    return {
+        process.pid
+        for process in processes()
+        if process.parent == os.getpid()
+        and b"takeover.applications.supervise" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    }
+
+
+def test_keepers_are_ready_while_the_role_may_come(tmp_path: Path) -> None:
+    """A start takes them and makes no other; when the role is lost there are new ones, and in the end none."""
+    node = config(tmp_path, "sleep 1000", "sleep 1000")
+
+    async def play() -> None:
+        tasks: list[asyncio.Task[None]] = []
+        it = Serving(
+            node, node.data_directory / "socket", lambda work: tasks.append(asyncio.create_task(work))
+        )
+        it.get_ready()
+        await asyncio.gather(*tasks)
+        ready = keepers_of_this()
+        assert 2 == len(ready)
+        it.start(node.data_directory)
+        await asyncio.gather(*tasks)
+        assert ["", ""] == [value["reason"] for value in it.conditions.as_values()]
+        assert ready == keepers_of_this()
+        await it.stop()
+        await asyncio.gather(*tasks)
+        assert 2 == len(keepers_of_this())
+        assert not ready & keepers_of_this()
+        await it.close()
+        await asyncio.gather(*tasks)
+        assert set() == keepers_of_this()
+
+    asyncio.run(play())
 
 
 def test_a_failing_one_stays_so_while_it_is_tried_again() -> None:

@@ -59,6 +59,11 @@ class HeldByTheNode:
         """Let go."""
         await self.disable()
 
+    look_ns = 0
+
+    def look(self) -> None:
+        """It never looks."""
+
     async def enable(self, until_ns: int) -> None:
         """Hold it."""
         self._until_ns = until_ns
