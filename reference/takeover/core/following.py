@@ -35,6 +35,9 @@ def say_position(turn: Turn) -> None:
     know = turn.know
     if know.active:
         return
+    if turn.core.stopping:  # ROLE-4: to say where one stands is to be back
+        turn.say(wire.Goodbye(know.epoch))
+        return
     behind = know.returned or know.drained or know.seen > know.epoch or know.epoch == 0
     resynchronise = behind or turn.core.resynchronising
     turn.say(wire.Position(know.epoch, know.newest, status_upto(know), resynchronise))
