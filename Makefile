@@ -7,7 +7,7 @@ BIN := .venv/bin
 demo: .venv/ready ; $(BIN)/takeover demo
 test: .venv/ready ; $(BIN)/pytest -n 2 --dist worksteal
 check: .venv/ready ; $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
-bench: .venv/ready ; $(BIN)/python tests/bench/run.py
+bench: .venv/ready ; $(BIN)/python -m tests.bench.run
 campaign: .venv/ready ; $(BIN)/takeover lab campaign --faults 550
 verify: .venv/ready ; $(BIN)/takeover verify
 clean: ; rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -31,8 +31,8 @@ MS = 1_000_000
 GRANT_MS_MAX = 3_600_000
 """The longest grant, in ms: the identity guard takes a later end for a mistaken clock."""
 
-BEATS_MIN = 3
-"""How many beats have to fit into each grant at least, so that a lost message or two do not end it."""
+BEATS_MIN = 2
+"""How many beats have to fit into each grant at least, so that a lost message does not end it."""
 
 SOCKET_PATH_BYTES_MAX = 107
 """The longest path of a Unix socket that Linux takes, in bytes."""
@@ -231,8 +231,8 @@ def _beat_and_patience(grants: Table, constants: Constants) -> tuple[int, int]:
             grants.problem(
                 "beat_ms",
                 f"{beat_ms}",
-                f"at most a {'third' if BEATS_MIN == 3 else f'{BEATS_MIN}th'} of the {left_ns / MS:g} ms that {name}"
-                f" = {length_ns // MS} leaves after drift and slack",
+                f"at most {left_ns / MS / BEATS_MIN:g} ms, for {name} = {length_ns // MS} leaves {left_ns / MS:g} ms"
+                " after drift and slack",
             )
     if grants.is_good("beat_ms", "patience_ms") and patience_ms < 2 * beat_ms:
         grants.problem("patience_ms", f"{patience_ms}", f"at least two beats, {2 * beat_ms} ms")

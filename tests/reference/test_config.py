@@ -252,12 +252,20 @@ def test_grants_that_could_not_be_kept_are_refused(tmp_path: Path, grants: str, 
 
 
 def test_the_slowest_beat_that_fits_is_taken(tmp_path: Path) -> None:
-    """A third of what a grant leaves after drift and slack: 1000 ms less 2 ms of drift and 98 ms of slack."""
+    """Half of what a grant leaves after drift and slack: 1000 ms less 2 ms of drift and 98 ms of slack."""
     grants = (
         "[grants]\nlease_ms = 1000\npromise_ms = 1000\ndrift_ppm = 1000\nexpiry_slack_ms = 98\nbeat_ms = {}\n"
     )
-    assert 299 * MS == load_node(written(tmp_path, NODE + grants.format(299))).beat_ns
-    (problem,) = {line.split(":")[0] for line in refusal(tmp_path, NODE + grants.format(301))}
+    assert 449 * MS == load_node(written(tmp_path, NODE + grants.format(449))).beat_ns
+    (problem,) = {line.split(":")[0] for line in refusal(tmp_path, NODE + grants.format(451))}
+    assert "grants.beat_ms" == problem
+
+
+def test_a_lease_of_three_beats_is_enough(tmp_path: Path) -> None:
+    """As short as the timers of other products; drift and slack may take half a beat of it, and not more than one."""
+    grants = "[grants]\nlease_ms = 300\npromise_ms = 300\nbeat_ms = 100\npatience_ms = 2000\nexpiry_slack_ms = {}\n"
+    assert 100 * MS == load_node(written(tmp_path, NODE + grants.format(50))).beat_ns
+    (problem,) = {line.split(":")[0] for line in refusal(tmp_path, NODE + grants.format(100))}
     assert "grants.beat_ms" == problem
 
 
