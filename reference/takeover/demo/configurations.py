@@ -20,6 +20,9 @@ PAIR = "demo"
 PARTIES = ("witness", "primary", "secondary")
 SERVERS = ("primary", "secondary")
 
+WITNESSES = ("built-in", "etcd")
+"""What the witness can be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -55,17 +58,26 @@ class Places:
     """Where the application of each server listens."""
     public_identity: Mapping[str, str]
     """The lines of `[public_identity]`, for each server."""
+    etcd: str = ""
+    """The URL of the etcd that is the witness instead; empty if the witness is one of the parties."""
 
 
 def write_configurations(
     directory: Path, parties: Mapping[str, Party], timing: Timing, places: Places, *, synchronous: bool
 ) -> None:
-    """Write the file of each party, make keys in `directory`, and tell the witness that the pair is new."""
+    """Write the file of each party, make keys in `directory`, and tell the witness that the pair is new.
+
+    A witness in etcd has no file, and can be told only once it runs.
+    """
     make_keys(directory / "keys", PAIR)
     mode = "synchronous" if synchronous else "asynchronous"
     for party in parties.values():
-        party.config.write_text(_file(party, mode, timing, places))
-    write_record(parties["witness"].data_directory, NEW_PAIR)
+        if party.name != "witness" or not places.etcd:
+            party.config.write_text(_file(party, mode, timing, places))
+    if places.etcd:
+        parties["witness"].data_directory.mkdir()
+    else:
+        write_record(parties["witness"].data_directory, NEW_PAIR)
 
 
 def _file(party: Party, mode: str, timing: Timing, places: Places) -> str:
@@ -80,12 +92,13 @@ def _file(party: Party, mode: str, timing: Timing, places: Places) -> str:
         return f'{common}listen = "{places.witness}"\n{grants}'
     application = places.applications[party.name]
     argv = [sys.executable, "-P", "-m", "takeover.demo.application", "--listen", str(application)]
+    witness = f'etcd = ["{places.etcd}"]' if places.etcd else f'address = "{places.witness}"'
     channel = f'listen = "{places.channel}"' if party.name == "primary" else f'peer = "{places.dialled}"'
     return (
         f'{common}identity = "{party.name}"\n'
         f"{grants}beat_ms = {timing.beat_ms}\npatience_ms = {timing.patience_ms}\n"
         f"[channel]\n{channel}\n"
-        f'[witness]\naddress = "{places.witness}"\n'
+        f"[witness]\n{witness}\n"
         f"[public_identity]\n{places.public_identity[party.name]}"
         f'[[application]]\nname = "demo"\ncommand = {json.dumps(argv)}\nhealth = "{_reached(application)}"\n'
         "stop_timeout_ms = 2000\n"

@@ -16,16 +16,16 @@ from takeover.storage.loss_statements import read_statement
 from takeover_spec.trace import check
 
 
-def check_traces(parties: Sequence[Party], killed: Collection[Path]) -> list[Judged]:
-    """The verdict on every trace of every party, each party's runs in order.
+def check_traces(directories: Sequence[Path], killed: Collection[Path]) -> list[Judged]:
+    """The verdict on every trace in these directories, one for each party, and each party's runs in order.
 
     `killed` are the traces of the runs that were killed: their last lines may have been cut off by that, and are then
     left out.
     """
     return [
         Judged(file, check(_whole_lines(file, cut_allowed=file in killed)))
-        for party in parties
-        for file in sorted(party.traces.glob("*.ndjson"))
+        for directory in directories
+        for file in sorted(directory.glob("*.ndjson"))
     ]
 
 

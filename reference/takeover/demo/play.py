@@ -91,7 +91,7 @@ class Play:
     def traces(self) -> list[Judged]:
         """The verdict on every trace, after `end`."""
         killed = [] if self._killed_trace is None else [self._killed_trace]
-        return check_traces(list(self._scene.parties.values()), killed)
+        return check_traces([party.traces for party in self._scene.parties.values()], killed)
 
     # --- the steps ------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from takeover.demo.configurations import PARTIES
 from takeover.demo.statuses import other_server
 from takeover.errors import EnvironmentFault
-from takeover.lab.faults import Cut, Fault, Kill, PowerCut, Restart, Role, Starve, Stop, Target
+from takeover.lab.faults import Cut, Fault, Kill, PowerCut, Restart, Role, Round, Starve, Stop, Target, Wipe
 from takeover.lab.machines import ForeignProcess, Machine, starved_processor
 from takeover.lab.scene import LabScene
 from takeover.lab.wire import Direction, Network
@@ -58,21 +58,23 @@ class Injector:
         self.ended_unasked: list[str] = []
         """How services ended that nobody had killed."""
 
-    async def inject(self, faults: Sequence[Fault], active: str) -> list[Fault]:
-        """Carry out a round; on return every fault is over, but not all is mended. The faults that were not missed."""
-        self._names = _names(active)
+    async def inject(self, faults: Sequence[Fault], active: str) -> list[bool]:
+        """Carry out a round's faults, and say of each whether there was anything to hit.
+
+        On return every fault is over, but not all is mended.
+        """
+        self._names = names(active)
         self._began = asyncio.get_running_loop().time()
-        hit = await asyncio.gather(*(self._carry_out(fault) for fault in faults))
-        return [fault for fault, done in zip(faults, hit, strict=True) if done]
+        return await asyncio.gather(*(self._carry_out(fault) for fault in faults))
 
     async def mend(self) -> None:
         """Everything is on, connected, running and unhindered again."""
         scene = self._scene
-        for name in PARTIES:
+        for name, party in scene.parties.items():
             for network in Network:
                 for direction in Direction:
                     await scene.wire.mend(name, network, direction)
-            machine, party = scene.machines[name], scene.parties[name]
+            machine = scene.machines[name]
             if not machine.is_on:
                 await party.kill()
                 await machine.power_on()
@@ -108,6 +110,8 @@ class Injector:
                 return await self._restart(name, fault)
             case Starve():
                 return await self._starve(name, fault)
+            case Wipe():
+                return await self._wipe(name, fault)
         raise AssertionError(fault)
 
     async def _kill(self, name: str, fault: Kill) -> bool:
@@ -189,6 +193,17 @@ class Injector:
         self._pin(machine, everywhere)
         return True
 
+    async def _wipe(self, name: str, fault: Wipe) -> bool:
+        witness = self._scene.witness
+        if not witness.runs:
+            return False
+        self._scene.machines[name].signal(signal.SIGKILL, self._processes(name, Role.SERVICE))
+        await witness.kill()
+        witness.wipe()
+        await self._over(fault)
+        await self._start(name)
+        return True
+
     # --- what they share ------------------------------------------------------------------------
 
     async def _until(self, at_ms: int) -> None:
@@ -219,11 +234,20 @@ class Injector:
                 os.sched_setaffinity(process.pid, processors)
 
 
-def described(fault: Fault, active: str) -> str:
-    """A fault in words, for the round that begins with this active server."""
-    names = _names(active)
-    return f"{fault.kind} of the {fault.target.value} ({names[fault.target]}), {fault.lasts_ms} ms"
+def described(drawn: Round, active: str) -> str:
+    """What a round does, in words, if it begins with this active server."""
+    words = [(fault.at_ms, _described(fault, active)) for fault in drawn.faults]
+    if drawn.switchover is not None:
+        back = ", and back" if drawn.switchover.back else ""
+        words.append((drawn.switchover.at_ms, f"a switchover of the active {active}{back}"))
+    return "; ".join(f"at {at_ms} ms {what}" for at_ms, what in sorted(words))
 
 
-def _names(active: str) -> dict[Target, str]:
+def _described(fault: Fault, active: str) -> str:
+    role = "" if fault.target is Target.WITNESS else f"{fault.target.value} "
+    return f"{fault.kind} of the {role}{names(active)[fault.target]} for {fault.lasts_ms} ms"
+
+
+def names(active: str) -> dict[Target, str]:
+    """Who is aimed at while this server is active."""
     return {Target.ACTIVE: active, Target.PASSIVE: other_server(active), Target.WITNESS: "witness"}

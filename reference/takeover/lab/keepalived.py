@@ -2,9 +2,11 @@
 
 keepalived moves an address and nothing else: there is no data, no witness and no application here, so what is
 compared is who holds the address. It has two servers in VRRP version 3 with adverts as often as the pair's beat,
-and no script. A fault that is aimed at something that keepalived does not have is missed.
+and no script. A fault that is aimed at something that keepalived does not have is missed: the witness, the guard, the
+application. Nobody orders a switchover.
 
-What complicates it: keepalived is several processes of one program. Together they are the service, here as in
+What complicates it: a round has no end that keepalived would tell of, so after each everything is mended and left
+alone for a while. And keepalived is several processes of one program. Together they are the service, here as in
 `injection`. Its files of process numbers are taken away before each start, as a machine that comes up does.
 """
 
@@ -12,16 +14,19 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from takeover.demo.configurations import SERVERS, Timing
 from takeover.demo.parties import Party
-from takeover.lab.faults import Fault
+from takeover.lab.faults import Round, Target
+from takeover.lab.holding import Played
 from takeover.lab.injection import Injector, described
+from takeover.lab.report import figures
 from takeover.lab.scene import PUBLIC_ADDRESS, LabScene
-from takeover.observer import Observation
+from takeover.linux import boottime_ns
 
 SETTLED_S = 1.0
 """After each round, and at the start, so long is waited beyond what keepalived needs to see a peer gone, in seconds."""
@@ -51,48 +56,47 @@ class Rival:
             run = ["/bin/sh", "-c", 'rm -f "$1" "$2"; shift 2; exec "$@"', "sh", *map(str, pids)]
             run += [keepalived, "--dont-fork", "--log-console", "--vrrp", "--use-file", str(config)]
             run += [f"--{pid.suffix[1:]}={pid}" for pid in pids]
-            self._scene.parties[name] = self._party(name, run)
-        self._scene.parties["witness"] = self._party("witness", ["sleep", "infinity"])
+            machine = self._scene.machines[name]
+            self._scene.parties[name] = Party(name, directory, machine, run, configured=False)
+        del self._scene.parties["witness"]
 
-    def _party(self, name: str, command: Sequence[str]) -> Party:
-        return Party(name, self._scene.directory, self._scene.machines[name], command, configured=False)
-
-    async def run(self, rounds: Iterable[Sequence[Fault]]) -> dict[str, Any]:
-        """Play the rounds; the report."""
-        scene, hit, missed, count = self._scene, 0, 0, 0
+    async def run(self, rounds: Iterable[Round]) -> dict[str, Any]:
+        """Play the rounds; the report. Raises EnvironmentFault when keepalived cannot be kept running."""
+        scene, done = self._scene, list[Played]()
         try:
             await scene.open()
             for party in scene.parties.values():
                 await party.start()
             await asyncio.sleep(2 * self._settled_s)
-            for faults in rounds:
-                count += 1
+            for drawn in rounds:
                 active = scene.watch.holder if scene.watch.holder in SERVERS else SERVERS[0]
-                self._tell(
-                    f"keepalived, round {count}: {'; '.join(described(fault, active) for fault in faults)}"
+                played = Played(active, boottime_ns())
+                done.append(played)
+                at_servers = replace(
+                    drawn,
+                    faults=tuple(fault for fault in drawn.faults if fault.target is not Target.WITNESS),
+                    switchover=None,
                 )
-                done = await self._injector.inject(faults, active)
-                hit, missed = hit + len(done), missed + len(faults) - len(done)
+                self._tell(
+                    f"keepalived, round {len(done)}: {described(at_servers, active) or 'nothing for it'}"
+                )
+                hit = await self._injector.inject(at_servers.faults, active)
+                played.hit = [fault for fault, was in zip(at_servers.faults, hit, strict=True) if was]
+                played.missed = [fault for fault in drawn.faults if fault not in played.hit]
                 await self._injector.mend()
                 await asyncio.sleep(self._settled_s)
+                played.ended_ns = boottime_ns()
         finally:
             await scene.close()
-        seen = scene.observation
-        assert seen is not None
-        return {
-            "faults": hit,
-            "faults_missed": missed,
-            "rounds": count,
-            "holders_max": seen.holders_max,
-            "two_holders_ms": _two_holders_ns(seen) / 1e6,
-            "observer_gap_ms_max": seen.gap_ns_max / 1e6,
-        }
+        return report_of_rival(figures(done, scene.observation))
 
 
-def _two_holders_ns(seen: Observation) -> int:
-    """For how long more than one machine answered."""
-    spans = zip(seen.changes, seen.changes[1:], strict=False)
-    return sum(end - begin for (begin, holders), (end, _) in spans if holders > 1)
+def report_of_rival(seen: dict[str, Any]) -> dict[str, Any]:
+    """What a campaign's report says, as far as it can be said of a program that moves an address and nothing else."""
+    looked = seen["faults"] and seen["holders_max"]
+    verdict = "incomplete" if not looked else "violated" if seen["holders_max"] > 1 else "holds"
+    nothing = {"acknowledged": None, "acknowledged_lost": None, "traces_checked": 0, "traces_broken": 0}
+    return {"verdict": verdict, **seen, **nothing}
 
 
 def _configuration(priority: int, beat_ms: int) -> str:

@@ -30,6 +30,7 @@ from takeover.lab.machines import Machine
 from takeover.lab.probes import Asked
 from takeover.lab.watch import Watch
 from takeover.lab.wire import Direction, Network, Plug, Wire
+from takeover.lab.witnesses import BUILT_IN, ETCD, BuiltIn, InEtcd, LabWitness
 from takeover.observer import Observation
 
 MACHINES = (*SERVERS, "witness", "client")
@@ -53,10 +54,7 @@ class Programs:
 
     node: Sequence[str] = field(default_factory=lambda: service("primary"))
     witness: Sequence[str] = field(default_factory=lambda: service("witness"))
-
-    def of(self, party: str) -> Sequence[str]:
-        """The command of a party."""
-        return self.witness if party == "witness" else self.node
+    """Of the built-in witness."""
 
 
 class LabScene(Stage):
@@ -72,15 +70,31 @@ class LabScene(Stage):
         writers: int = 8,
         writes_per_second: int = 400,
         answer_ms: int = 3_000,
+        witness: str = BUILT_IN,
     ) -> None:
-        """Write configurations and keys into `directory`, which exists and is empty. Nothing is started."""
+        """Write configurations and keys into `directory`, which exists and is empty. Nothing is started.
+
+        `witness` is one of `WITNESSES`. Raises ConfigurationError where there is none of that kind.
+        """
         self.directory = directory
         self.timing = LAB_TIMING if timing is None else timing
         self.wire = Wire()
         self.machines = {name: Machine(name, plugs(name), self.wire) for name in MACHINES}
         programs = Programs() if programs is None else programs
+        at = Endpoint(_address("witness", Network.PUBLIC), WITNESS_PORT)
+        machine, etcd = self.machines["witness"], ""
+        self.witness: LabWitness
+        """One of the parties too."""
+        if witness == ETCD:
+            self.witness = in_etcd = InEtcd(directory, machine, at, self.machines["client"])
+            etcd = in_etcd.url
+        else:
+            self.witness = BuiltIn(directory, machine, programs.witness)
         self.parties = {
-            name: Party(name, directory, self.machines[name], programs.of(name)) for name in PARTIES
+            name: self.witness
+            if name == "witness"
+            else Party(name, directory, self.machines[name], programs.node)
+            for name in PARTIES
         }
         self.public = Endpoint(str(PUBLIC_ADDRESS), PORT)
         self.description = (
@@ -98,11 +112,12 @@ class LabScene(Stage):
         self.watch = Watch(_ASKED, [plug for name in MACHINES for plug in plugs(name) if _is_public(plug)])
         channel = Endpoint(_address("primary", Network.CHANNEL), CHANNEL_PORT)
         places = Places(
-            witness=Endpoint(_address("witness", Network.PUBLIC), WITNESS_PORT),
+            witness=at,
             channel=channel,
             dialled=channel,
             applications={name: Endpoint("0.0.0.0", PORT) for name in SERVERS},
             public_identity={name: _public_identity() for name in SERVERS},
+            etcd=etcd,
         )
         write_configurations(directory, self.parties, self.timing, places, synchronous=synchronous)
 

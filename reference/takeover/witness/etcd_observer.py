@@ -34,16 +34,24 @@ LATE_NS = 300_000_000
 class EtcdObserver:
     """An observer of one witness. It has to be there before the record is."""
 
-    def __init__(self, client: EtcdClient, pair: str, constants: Constants, directory: Path) -> None:
-        """Its trace is written into `directory`."""
+    def __init__(
+        self,
+        client: EtcdClient,
+        pair: str,
+        constants: Constants,
+        directory: Path,
+        late_ns: int = LATE_NS,
+    ) -> None:
+        """Its trace is written into `directory`. With a `late_ns` of a lease, only the order of actions is judged."""
         self._client = client
         self._pair = pair
         self._constants = constants
-        self._shorter = replace(constants, lease_ns=max(1, constants.lease_ns - LATE_NS))
+        self._shorter = replace(constants, lease_ns=max(1, constants.lease_ns - late_ns))
         self._directory = directory
         self._trace: TraceWriter | None = None
         self._know = WitnessKnowledge()
-        self._revision = 0
+        self.revision = 0
+        """Of the last change that was seen; 0 before the first."""
         self.problem = ""
         """What no witness does, if it was seen."""
 
@@ -51,7 +59,7 @@ class EtcdObserver:
         """Watch until cancelled, or until there is a problem; where etcd fails, go on when it is back."""
         while not self.problem:
             with contextlib.suppress(EtcdFailure):
-                async for entry in self._client.changes(self._revision):
+                async for entry in self._client.changes(self.revision):
                     self._see(entry)
                     if self.problem:
                         return
@@ -62,7 +70,7 @@ class EtcdObserver:
             self._saw(entry, boottime_ns())
         except EtcdFailure as error:
             self.problem = str(error)
-        self._revision = entry.revision
+        self.revision = entry.revision
 
     def _saw(self, entry: Entry, now: int) -> None:
         if entry.revision == 0:

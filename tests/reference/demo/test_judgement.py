@@ -151,8 +151,8 @@ def test_only_the_killed_run_may_end_in_the_middle_of_a_line(tmp_path: Path) -> 
     party.traces.mkdir(parents=True)
     trace = party.traces / "000001.ndjson"
     trace.write_bytes(b'{"trace": 1, "par')
-    assert "incomplete" == check_traces([party], [])[0].verdict.verdict
-    assert "the file is empty" == check_traces([party], [trace])[0].verdict.problem
+    assert "incomplete" == check_traces([party.traces], [])[0].verdict.verdict
+    assert "the file is empty" == check_traces([party.traces], [trace])[0].verdict.problem
 
 
 def test_two_directories_differ_by_content_and_by_name(tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from takeover.demo.parties import Party
 from takeover.lab import keepalived
+from takeover.lab.faults import Role, Stop, Target
+from takeover.lab.holding import Played
+from takeover.lab.report import figures
 from takeover.observer import Observation
 
 
@@ -20,10 +24,19 @@ def test_it_is_looked_for_where_it_would_be(tmp_path: Path, monkeypatch: pytest.
     assert str(program) == keepalived.program()
 
 
-def test_the_time_of_two_holders_is_added_up() -> None:
-    """From each change to the next."""
-    changes = ((0, 0), (10, 1), (20, 2), (25, 1), (40, 3), (47, 0))
-    assert 5 + 7 == keepalived._two_holders_ns(Observation(9, 3, changes, 1))
+def test_two_holders_are_a_violation_and_nothing_seen_is_nothing_shown() -> None:
+    """It has a verdict of its own, from what is asked of both."""
+    seen = Observation(9, 2, ((0, 0), (10, 2)), 1)
+    played = Played("primary", 0, 20, [Stop(Target.ACTIVE, 0, 1, Role.SERVICE)])
+
+    def verdict(played: Played, seen: Observation | None) -> object:
+        return keepalived.report_of_rival(figures([played], seen))["verdict"]
+
+    assert "violated" == verdict(played, seen)
+    assert "holds" == verdict(played, replace(seen, holders_max=1))
+    assert "incomplete" == verdict(played, replace(seen, holders_max=0))
+    assert "incomplete" == verdict(played, None)
+    assert "incomplete" == verdict(Played("primary", 0, 20), seen)
 
 
 def test_both_get_the_same_but_for_their_priority() -> None:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from takeover.commands.check_trace import Break, Judged
 from takeover.demo.client import End, WriteRecord
 from takeover.demo.judgement import Loss, verdict_of
 from takeover.demo.records import Record
 from takeover.demo.statuses import Statuses
-from takeover.lab.campaign import BOTH_DOWN_TO_ONE, Evidence, situation
+from takeover.lab.evidence import BOTH_DOWN_TO_ONE, Evidence, situation
 from takeover.lab.faults import Kill, Role, Target
-from takeover.lab.verdict import judge, report_of, summary
+from takeover.lab.holding import Played
+from takeover.lab.keepalived import report_of_rival
+from takeover.lab.operating import Order
+from takeover.lab.report import figures, report_of, summary
+from takeover.lab.verdict import judge
 from takeover.observer import Observation
 from takeover_spec.trace import Verdict
 
 MS = 1_000_000
+SCHEMA = json.loads(files("takeover").joinpath("lab", "campaign.schema.json").read_text())
 
 
 def write(key: str, end: End = End.ACKNOWLEDGED) -> WriteRecord:
@@ -30,10 +38,20 @@ def trace(name: str, verdict: str = "obeys") -> Judged:
     return Judged(Path(name), Verdict(verdict, None, 10))
 
 
+def played(order: Order | None = None) -> Played:
+    """A round with a fault that hit, and perhaps with a switchover."""
+    kill = Kill(Target.ACTIVE, 0, 1, Role.SERVICE)
+    return Played("primary", 1 * MS, 1300 * MS, [kill], [], [order] if order else [])
+
+
+def order(outcome: str, settled_epoch: int) -> Order:
+    """A switchover that was to end epoch 3."""
+    return Order("primary", 3, 2 * MS, 3 * MS, outcome, settled_epoch=settled_epoch)
+
+
 EVIDENCE = Evidence(
     lease_ns=1000 * MS,
-    hit=[Kill(Target.ACTIVE, 0, 1, Role.SERVICE)],
-    rounds=1,
+    rounds=[played(order("accepted", 4))],
     back_ns=[1200 * MS],
     writes=(write("a"), write("refused", End.REFUSED), write("unknown", End.UNKNOWN), write("b")),
     found={"a": "A", "b": "B"},
@@ -49,20 +67,14 @@ def found_in(evidence: Evidence) -> tuple[str, set[str]]:
 
 
 def test_a_good_campaign_holds() -> None:
-    """Its report has the figures, and is told in words."""
+    """There is nothing to be found in it."""
     assert ("holds", set()) == found_in(EVIDENCE)
-    report = report_of(EVIDENCE, 7, 2)
-    assert (1, 1, 2, 0) == tuple(
-        report[key] for key in ("faults", "holders_max", "acknowledged", "acknowledged_lost")
-    )
-    assert (2, 0, 1200.0) == (report["traces_checked"], report["traces_broken"], report["back_ms_max"])
-    assert "verdict              holds (seed 7)" == summary(report)[-1]
 
 
 @pytest.mark.parametrize(
     ("spoil", "verdict", "about"),
     [
-        (lambda e: replace(e, hit=[]), "incomplete", "campaign"),
+        (lambda e: replace(e, rounds=[Played("primary", 1 * MS)]), "incomplete", "campaign"),
         (lambda e: replace(e, problem="interrupted"), "incomplete", "campaign"),
         (lambda e: replace(e, observation=None), "incomplete", "one-holder"),
         (lambda e: replace(e, observation=replace(e.observation, holders_max=0)), "incomplete", "one-holder"),
@@ -80,7 +92,23 @@ def test_a_good_campaign_holds() -> None:
         (lambda e: replace(e, found={**e.found, "unknown": "UNKNOWN"}), "violated", "exact-loss"),
         (lambda e: replace(e, losses=(replace(e.losses[0], seqs=()),)), "violated", "LOSS-1"),
         (lambda e: replace(e, differing=("f",)), "violated", "exact-prefix"),
-        (lambda e: replace(e, not_back="not in sync: primary is passive"), "violated", "takes-over-in-time"),
+        (
+            lambda e: replace(e, not_back="not in sync: primary is passive", rounds=[played()]),
+            "violated",
+            "takes-over-in-time",
+        ),
+        (
+            lambda e: replace(e, not_back="…", rounds=[played(order("unanswered", 0))]),
+            "violated",
+            "switchover-settles",
+        ),
+        (
+            lambda e: replace(e, not_back="…", rounds=[played(order("refused", 0))]),
+            "violated",
+            "takes-over-in-time",
+        ),
+        (lambda e: replace(e, rounds=[played(order("accepted", 3))]), "violated", "SWITCH-2"),
+        (lambda e: replace(e, knew=1), "violated", "LEASE-3"),
         (lambda e: replace(e, not_back=f"{BOTH_DOWN_TO_ONE}: …"), "incomplete", BOTH_DOWN_TO_ONE),
         (lambda e: replace(e, traces=()), "incomplete", "trace"),
         (lambda e: replace(e, traces=(trace("1", "incomplete"),)), "incomplete", "trace"),
@@ -125,3 +153,47 @@ def test_the_case_for_an_operator_has_a_name() -> None:
         },
     ):
         assert not situation(other).startswith(BOTH_DOWN_TO_ONE)
+
+
+def test_the_report_has_the_figures_and_tells_them() -> None:
+    """As its schema says, with nothing beside it and with keepalived."""
+    report = report_of(EVIDENCE, 7, 2, "built-in")
+    assert (1, 1, 2, 0, 2, 0) == tuple(
+        report[key]
+        for key in (
+            "faults",
+            "holders_max",
+            "acknowledged",
+            "acknowledged_lost",
+            "traces_checked",
+            "traces_broken",
+        )
+    )
+    assert {"ordered": 1, "carried_out": 1, "refused": {}, "unanswered": 0, "hit": 0} == report["switchovers"]
+    assert 1200.0 == report["back_ms_max"]
+    alone = "\n".join(summary(report))
+    assert "verdict           holds (seed 7)" in alone
+    assert "keepalived is not installed here" in alone
+    rival = replace(EVIDENCE.observation, holders_max=2) if EVIDENCE.observation else None
+    report["keepalived"] = report_of_rival(figures(EVIDENCE.rounds, rival))
+    Draft202012Validator(SCHEMA).validate(report)
+    assert ["holders", "at", "most", "1", "2"] in [line.split() for line in summary(report)]
+
+
+def test_the_report_counts_what_became_of_the_orders() -> None:
+    """By clause; and those that a fault hit before they were answered."""
+    refused = replace(order("refused", 4), clause="SWITCH-1")
+    hit = replace(order("unanswered", 4), asked_ns=0)
+    report = report_of(
+        replace(EVIDENCE, rounds=[played(refused), played(refused), played(hit)]), 7, 2, "etcd"
+    )
+    expected = {"ordered": 3, "carried_out": 0, "refused": {"SWITCH-1": 2}, "unanswered": 1, "hit": 1}
+    assert expected == report["switchovers"]
+    assert "2 refused (2 for SWITCH-1)" in "\n".join(summary(report))
+
+
+def test_a_campaign_that_was_broken_off_has_a_report() -> None:
+    """Whatever there is of it."""
+    report = report_of(Evidence(lease_ns=1000 * MS, problem="interrupted"), 7, 2, "built-in")
+    Draft202012Validator(SCHEMA).validate(report)
+    assert "incomplete: campaign: interrupted" in summary(report)

@@ -1,18 +1,22 @@
-"""A witness that grants at once after a restart, whatever it granted before: LEASE-3 without its wait.
+"""A witness that is weakened in one of two ways that LEASE-3 forbids. It hides neither in its trace.
 
-    witness.py --config FILE
+    witness.py no-wait|guesses --config FILE
 
-It does not hide it: its trace says when it begins to grant. All else is the witness as it is.
+`no-wait`: it grants at once after a restart, whatever it granted before. `guesses`: without a record it takes it that
+the pair is new, and asks nobody. All else is the witness as it is.
 """
 
 from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import Any
 
 import takeover.witness.service
 from takeover.cli import main
-from takeover.core.witness import Witness, WitnessEffect, begin_witness
+from takeover.core.witness import NEW_PAIR, Witness, WitnessEffect, begin_witness
+from takeover.storage.data_directory import DataDirectory
+from takeover.witness.record import read_record, write_first_record
 from takeover_spec.knowledge import WitnessKnowledge
 from takeover_spec.words import Constants
 
@@ -27,6 +31,22 @@ def begin_at_once(
     return replace(witness, constants=constants), effects
 
 
+def read_or_guess(directory: DataDirectory) -> WitnessKnowledge | None:
+    """The record, or that the pair is new."""
+    if read_record(directory) is None:
+        write_first_record(directory, NEW_PAIR)
+    return read_record(directory)
+
+
+def run(words: list[str]) -> int:
+    """Be a witness."""
+    kind, *rest = words
+    weakened: dict[str, Any] = (
+        {"begin_witness": begin_at_once} if kind == "no-wait" else {"read_record": read_or_guess}
+    )
+    vars(takeover.witness.service).update(weakened)
+    return main(["witness", *rest])
+
+
 if __name__ == "__main__":
-    vars(takeover.witness.service)["begin_witness"] = begin_at_once
-    sys.exit(main(["witness", *sys.argv[1:]]))
+    sys.exit(run(sys.argv[1:]))
