@@ -29,11 +29,12 @@ this process between any two of these:
 gate is closed, before `until`. *The guard is killed*: the same; the node hears of it as a lapse. *The machine
 sleeps*: the set's time stands still, CLOCK_BOOTTIME does not; the guard is killed when processes run again, which is
 a moment after the network does. *Somebody takes the address off*: the guard ends, which is a lapse. *Somebody flushes
-the rules* (`nft flush ruleset`): the gate is gone until the next renewal, which fails, and the guard takes the
-address off; but if the guard is dead or stopped by then, **nothing ends the address**: rules are not to be flushed on
-a server. *A reboot*: there is neither address nor gate until the guard begins. *An earlier run was killed*: its
-address may be on the interface, behind the gate. A guard that gets ready closes the gate anew, takes the addresses
-off, and ends their connections (ROLE-1).
+the rules* (`nft flush ruleset`): they are the node's own, and stay, for as long as the node or the guard lives, stopped
+or not. Once both are dead they are anybody's, and **a flush before the node is back opens the gate**. So does one at
+any time before Linux 6.9, until the next renewal, which fails, and the guard takes the address off. *A reboot*:
+there is neither address nor gate until the guard begins. *An earlier run was killed*: its address may be on the
+interface, behind the gate. A guard that gets ready closes the gate anew, takes the addresses off, and ends their
+connections (ROLE-1).
 
 **What σ has to cover** (`expiry_slack_ms`): packets that had passed the gate and wait in the interface's queue, and
 the network's own delay. A time-out counts in ticks of the kernel's clock (1 to 10 ms) and is rounded down, so the
@@ -75,6 +76,7 @@ from takeover.address.guard_commands import run_guard
 from takeover.address.guard_process import GuardProgram
 from takeover.address.interface import AddressConfig, AddressWatch, Interface, InterfaceAddress
 from takeover.address.neighbours import Neighbours
+from takeover.address.netlink import Netlink
 from takeover.capabilities import NET_ADMIN, NET_RAW, keep_only, missing
 from takeover.errors import CallerError, EnvironmentFault
 from takeover.linux import boottime_ns
@@ -103,15 +105,17 @@ def address_guard(config: AddressConfig) -> GuardProgram:
     for address in config.addresses:
         options += ["--address", str(address)]
     look_ms = config.probe_ms + LOOK_MARGIN_MS if config.probe_ms else 0
-    return GuardProgram(_named(config.addresses), "takeover.address.address_guard", tuple(options), look_ms)
+    name, module = _named(config.addresses), "takeover.address.address_guard"
+    return GuardProgram(name, module, tuple(options), look_ms, owns_rules=True)
 
 
 class Addresses:
     """Public addresses on an interface, held from the first `hold` to the end of this process."""
 
-    def __init__(self, config: AddressConfig) -> None:
-        """Change nothing yet."""
+    def __init__(self, config: AddressConfig, line: int | None = None) -> None:
+        """Change nothing yet. `line` is the descriptor of a line of netlink that the node has open as well."""
         self._config = config
+        self._line = None if line is None else Netlink.inherited(line)
         self._plain = tuple(address.ip for address in config.addresses)
         self._held = False
         self._interface: Interface
@@ -128,13 +132,14 @@ class Addresses:
             raise CallerError(f"it needs {' and '.join(lacking)}, which this process does not have")
         keep_only(NEEDED)
         try:
-            self._gate = Gate(self._config.pair, self._config.interface, self._plain)
+            self._gate = Gate(self._config.pair, self._config.interface, self._plain, self._line)
             self._find_interface()
             self._gate.close()
             self._hide()
         except PermissionError as error:
             raise CallerError(
-                f"it needs {' and '.join(NEEDED)} over its network namespace ({error.strerror})"
+                f"it needs {' and '.join(NEEDED)} over its network namespace, and no other process may own the rules of"
+                f" this pair ({error.strerror})"
             ) from error
         except OSError as error:
             if error.errno in (errno.EOPNOTSUPP, errno.ENOENT, errno.EPROTONOSUPPORT):
@@ -142,6 +147,12 @@ class Addresses:
                     f"the kernel lacks a part of nftables (netdev family with egress, Linux 5.16): {error.strerror}"
                 ) from error
             raise
+        if not self._gate.is_kept:
+            print(
+                "the kernel cannot keep others from taking the rules of the public address away (Linux 6.9): on this"
+                " server they must not be flushed",
+                file=sys.stderr,
+            )
 
     async def hold(self, until_ns: int) -> str:
         """See Holding."""
@@ -157,6 +168,7 @@ class Addresses:
             self._interface.close()
             self._neighbours.close()  # not without need: it takes the kernel 30 ms
             self._find_interface()
+            self._gate.close()  # at this interface
             looked = None
         if looked != {}:  # whoever answered then may have let go since
             looked = await self._neighbours.probe(self._plain, self._config.probe_ms)
@@ -195,10 +207,10 @@ class Addresses:
         self._held = True
         self._gate.own()
         self._watch = AddressWatch()
-        for address in self._config.addresses:
-            self._interface.add(address)
         if flaw := self._open(until_ns):
             return flaw
+        for address in self._config.addresses:  # there is a gate in front of it
+            self._interface.add(address)
         self._neighbours.announce(self._plain)
         self._announcing = asyncio.create_task(self._announce_again())
         asyncio.get_running_loop().add_reader(self._watch, self._see_removals)
@@ -276,10 +288,11 @@ def main() -> None:
     parser.add_argument("--pair", required=True)
     parser.add_argument("--interface", required=True)
     parser.add_argument("--probe-ms", type=int, required=True)
+    parser.add_argument("--line", type=int, help="an open line of netlink that is to own the rules")
     parser.add_argument("--address", type=_interface_address, action="append", required=True)
     options = parser.parse_args()
     config = AddressConfig(options.pair, options.interface, tuple(options.address), options.probe_ms)
-    run_guard(Addresses(config), options.parent, _named(options.address))
+    run_guard(Addresses(config, options.line), options.parent, _named(options.address))
 
 
 if __name__ == "__main__":

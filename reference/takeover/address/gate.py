@@ -22,7 +22,10 @@ What complicates it:
 - The mark is one bit, on packets of the public addresses only. It is taken off before anything else and at the end.
 - This machine must be able to *ask* who has the address, and to hear an announcement: that is how it reaches the
   address while the other server holds it.
-- `nft flush ruleset` takes the first table away, and the gate with it. The next `prepare` then fails; without one,
+- `nft flush ruleset`, which is what a restart of `nftables.service` does, takes everybody's tables away. From Linux 6.9
+  on the first table is owned, too, so that nobody else can, and is kept when its owner goes. Its owner is a line of
+  netlink that the node holds open beside the guard: so it is owned for as long as either lives, stopped or not. An
+  older kernel does not know that (`is_kept`), and a flush takes the gate: the next `prepare` then fails; without one,
   the address stays open.
 
 Refused: the set alone (it does not count the time that the machine slept, and outlives its holder); the owner's table
@@ -32,6 +35,7 @@ namespace may load, so that nobody could try any of this without root.
 
 from __future__ import annotations
 
+import errno
 import secrets
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
@@ -55,24 +59,36 @@ _ICMPV6, _SOLICITATION, _ADVERTISEMENT = b"\x3a", b"\x87", b"\x88"
 class Gate:
     """The gate of the addresses of one pair on one interface."""
 
-    def __init__(self, pair: str, interface: str, addresses: tuple[Address, ...]) -> None:
-        """Change nothing yet. Raises OSError when there is no netlink."""
+    def __init__(
+        self, pair: str, interface: str, addresses: tuple[Address, ...], line: Netlink | None = None
+    ) -> None:
+        """Change nothing yet. The `line` is to own the gate. Raises OSError when there is no netlink."""
         self._table = f"takeover-{pair}"
         self._life = f"takeover-{pair}-holder"
         self._interface = interface
         self._addresses = addresses
-        self._line = Netlink(NETFILTER)
+        self._life_line = Netlink(NETFILTER)  # which nobody else has: it ends with this process
+        self._line = line or self._life_line
+        self.is_kept = True
+        """Whether nobody else can take the gate away; the kernel says so in `close`."""
         self._slot = secrets.randbits(
             32
         )  # what an earlier holder may still be asking for must not be one of ours
 
     def close(self) -> None:
         """Be closed, whatever there was, without an instant in between. Raises OSError."""
-        self._line.transact(self._closed())
+        try:
+            self._line.transact(self._closed())
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP or not self.is_kept:
+                raise
+            self.is_kept = False
+            self._line.transact(self._closed())
 
     def own(self) -> None:
-        """Be closed, and give the gate the second key until this process ends. Raises OSError."""
-        self._line.transact([*self._closed(), *self._holder_lives()])
+        """Give the gate, which is closed, the second key until this process ends. Raises OSError."""
+        closed = [] if self.is_kept else self._closed()  # somebody may have taken it away since
+        self._life_line.transact([*closed, *self._holder_lives()])
 
     def prepare(self, timeout_ms: int) -> int:
         """Put a fresh slot in the set, for so long; it opens nothing. Returns it, to be armed. Raises OSError."""
@@ -96,9 +112,10 @@ class Gate:
     def _closed(self) -> list[Message]:
         """The first table, made anew, and those of the other interfaces."""
         messages = []
+        flags = nft.OWNED | nft.KEPT if self.is_kept else 0
         for family in _FAMILIES:
-            made = nft.make_table(family, self._table)
-            messages += [made, nft.drop_table(family, self._table), made]
+            messages += [nft.make_table(family, self._table), nft.drop_table(family, self._table)]
+            messages.append(nft.make_table(family, self._table, flags))
         messages.append(nft.make_timeout_set(NETDEV, self._table, "grants"))
         messages += [nft.make_chain(NETDEV, self._table, name) for name in ("forget", "check", "grant")]
         messages += self._hooks(self._table, -1, "forget")
@@ -116,7 +133,7 @@ class Gate:
     def _holder_lives(self) -> list[Message]:
         """The second table, between the two looks of the first."""
         return [
-            nft.make_table(NETDEV, self._life, owned=True),
+            nft.make_table(NETDEV, self._life, nft.OWNED),
             nft.make_chain(NETDEV, self._life, "lives"),
             *self._hooks(self._life, 0, "lives"),
             nft.add_rule(NETDEV, self._life, "lives", *nft.set_mark(MARK, True)),

@@ -15,6 +15,7 @@ import sys
 from dataclasses import dataclass
 
 from takeover.address.guard_commands import READY, UNFIT
+from takeover.address.netlink import Netlink
 from takeover.errors import CallerError, EnvironmentFault
 from takeover.linux import NANOSECONDS, boottime_ns
 
@@ -34,6 +35,9 @@ class GuardProgram:
     """Its command line, but for the node's own number."""
     look_ms: int = 0
     """How long before it is to hold something it is best told to look, in ms; 0 when there is nothing to look for."""
+    owns_rules: bool = False
+    """Whether it makes rules in the kernel that are nobody else's until the node ends. It is handed a line of netlink
+    for that, which the node has open as well (`--line`)."""
 
 
 class GuardProcess:
@@ -49,16 +53,28 @@ class GuardProcess:
         """The last deadline that the guard confirmed; 0 when it confirmed none."""
 
     @classmethod
-    async def start(cls, program: GuardProgram) -> "GuardProcess":
-        """Start a guard and wait until it is ready.
+    async def start(cls, program: GuardProgram, line: Netlink | None = None) -> "GuardProcess":
+        """Start a guard and wait until it is ready; the `line` is for what it owns.
 
         Raises EnvironmentFault when it cannot have the identity, CallerError when the operator has to mend something.
         """
+        lines = () if line is None else (line.fileno(),)
+        more = [word for number in lines for word in ("--line", str(number))]
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", program.module, "--parent", str(os.getpid()), *program.options),
+                *(
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    program.module,
+                    "--parent",
+                    str(os.getpid()),
+                    *program.options,
+                    *more,
+                ),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                pass_fds=lines,
                 start_new_session=True,  # a signal from the node's terminal is for the node
             )
         except OSError as cause:

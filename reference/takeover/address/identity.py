@@ -18,6 +18,7 @@ decision.
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
@@ -26,6 +27,7 @@ from takeover.address.guard_commands import grant_flaw
 from takeover.address.guard_process import GuardProcess, GuardProgram
 from takeover.address.identity_guard import listener_guard
 from takeover.address.interface import AddressConfig
+from takeover.address.netlink import NETFILTER, Netlink
 from takeover.config import ListenerConfig
 from takeover.errors import CallerError, EnvironmentFault
 from takeover.linux import boottime_ns
@@ -103,6 +105,7 @@ class PublicIdentity:
     def __init__(self, program: GuardProgram) -> None:
         """Nothing is started yet."""
         self._program = program
+        self._line: Netlink | None = None  # open as long as this node lives, also where it is stopped
         self._spare: asyncio.Task[GuardProcess] | None = None
         self._holder: GuardProcess | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -113,6 +116,9 @@ class PublicIdentity:
 
     async def start(self) -> None:
         """Get a guard ready. Raises EnvironmentFault when the address cannot be had on this machine."""
+        if self._program.owns_rules:
+            with contextlib.suppress(OSError):  # the guard has no line either, and says why
+                self._line = Netlink(NETFILTER)
         await self._prepare()
 
     async def close(self) -> None:
@@ -122,6 +128,8 @@ class PublicIdentity:
             await asyncio.wait({self._spare})
             if self._spare.exception() is None:
                 await self._spare.result().leave()
+        if self._line is not None:
+            self._line.close()
 
     @property
     def look_ns(self) -> int:
@@ -200,7 +208,7 @@ class PublicIdentity:
         return self._holder
 
     def _start_guard(self) -> asyncio.Task[GuardProcess]:
-        return asyncio.create_task(GuardProcess.start(self._program))
+        return asyncio.create_task(GuardProcess.start(self._program, self._line))
 
     async def _watch(self, guard: GuardProcess) -> None:
         """Tell a lapse from a disable when the holder ends, and have the next guard ready."""

@@ -90,12 +90,22 @@ class Netlink:
         self._socket.bind((0, groups))
         self._sequence = 0
 
+    @classmethod
+    def inherited(cls, descriptor: int) -> Netlink:
+        """The line that another process opened, and does not use while this one does. Raises OSError."""
+        line = cls.__new__(cls)
+        line._socket = socket.socket(fileno=descriptor)
+        line._sequence = 0
+        while line._waiting() is not None:
+            pass  # the answers to one that was killed before it heard them
+        return line
+
     def close(self) -> None:
-        """Everything that the kernel keeps for this line ends with it."""
+        """Everything that the kernel keeps for this line ends with it, if no other process has it too."""
         self._socket.close()
 
     def fileno(self) -> int:
-        """For whoever waits for broadcasts."""
+        """For whoever waits for broadcasts, or hands it on."""
         return self._socket.fileno()
 
     def request(self, message: Message) -> None:

@@ -30,8 +30,10 @@ PROTOCOL, MARK, IN_NAME, OUT_NAME, FAMILY, L4 = 1, 3, 6, 7, 15, 16
 Rule = tuple[bytes, ...]
 """Expressions."""
 
+OWNED, KEPT = 0x2, 0x4
+"""Of a table: only the line may change it that it was made by; and it stays, for anybody, when that line goes."""
+
 _NFTABLES = 10 << 8
-_OWNER = 0x2
 _TIMEOUT = 0x10
 _NAME_BYTES = 16
 _KEY_BYTES = 4
@@ -43,10 +45,10 @@ def message(family: int, kind: int, flags: int, *attributes: bytes) -> Message:
     return Message(_NFTABLES | kind, struct.pack(">BBH", family, 0, 0) + b"".join(attributes), flags)
 
 
-def make_table(family: int, name: str, owned: bool = False) -> Message:
-    """Make a table, if it is not there. One that is owned goes when the line goes that it was made by."""
-    owner = [attribute(2, _big(_OWNER))] if owned else []
-    return message(family, NEWTABLE, CREATE, attribute(1, text(name)), *owner)
+def make_table(family: int, name: str, flags: int = 0) -> Message:
+    """Make a table, if it is not there. One that is owned and not kept goes with the line that it was made by."""
+    said = [attribute(2, _big(flags))] if flags else []
+    return message(family, NEWTABLE, CREATE, attribute(1, text(name)), *said)
 
 
 def drop_table(family: int, name: str) -> Message:

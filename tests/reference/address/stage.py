@@ -22,6 +22,7 @@ from takeover.address.interface import Interface
 from takeover.address.netlink import (
     CREATE,
     EXCLUSIVE,
+    NETFILTER,
     ROUTE,
     Message,
     Netlink,
@@ -39,9 +40,18 @@ PUBLIC = ("192.0.2.10/24", "2001:db8::10/64")
 PORT = 80
 
 _NEWLINK, _GETNEIGH = 16, 30
+_NFT_DELTABLE = 10 << 8 | 2
 _LINK = struct.Struct("=BxHiII")
 _UP = 1
 _libc = ctypes.CDLL(None, use_errno=True)
+
+OLDER_KERNEL = """
+from takeover.address import nftables
+nftables.KEPT = 0x80  # a flag that no kernel knows
+from takeover.address.address_guard import main
+main()
+"""
+"""The guard on a kernel before 6.9: it cannot keep others from taking the gate away."""
 
 
 def after_ms(duration_ms: float) -> int:
@@ -109,6 +119,13 @@ class Host:
             interface.close()
         return found
 
+    def flush_rules(self) -> None:
+        """What `nft flush ruleset` does."""
+        with self:
+            line = Netlink(NETFILTER)
+        line.transact([Message(_NFT_DELTABLE, bytes(4))])
+        line.close()
+
     def neighbour(self, address: str) -> bytes:
         """The hardware address that the kernel of this machine has for an address; empty when it has none."""
         packed = ipaddress.ip_address(address).packed
@@ -141,13 +158,14 @@ class Guard:
         *,
         program: tuple[str, ...] = ("-m", "takeover.address.address_guard"),
         probe_ms: int = 20,
+        **popen: Any,
     ) -> None:
         options = ["--parent", str(os.getpid()), "--pair", PAIR, "--interface", "eth0"]
         options += ["--probe-ms", str(probe_ms)]
         for address in PUBLIC:
             options += ["--address", address]
         self.host = host
-        self.process = host.start(sys.executable, "-P", *program, *options)
+        self.process = host.start(sys.executable, "-P", *program, *options, **popen)
 
     def send(self, line: str) -> None:
         stream(self.process.stdin).write(f"{line}\n".encode())

@@ -11,7 +11,16 @@ from collections import Counter
 from collections.abc import Callable
 
 from tests.reference.address.judge import Judge, Verdict
-from tests.reference.address.stage import MS, Guard, Host, Stage, after_ms, sleep_until, wait_until
+from tests.reference.address.stage import (
+    MS,
+    OLDER_KERNEL,
+    Guard,
+    Host,
+    Stage,
+    after_ms,
+    sleep_until,
+    wait_until,
+)
 
 from takeover.linux import boottime_ns, processes
 
@@ -394,3 +403,66 @@ def node_is_killed(stage: Stage) -> None:
 def test_a_killed_node_loses_it_at_once(on_stage: OnStage) -> None:
     """The kernel ends the guard with it, long before the end of the grant."""
     on_stage(node_is_killed)
+
+
+def guard_of_a_stopped_node_is_killed(stage: Stage) -> None:
+    holder, judge = watched(stage)
+    node, lines = holder.start_node(NODE.replace("500_000_000", "60_000_000_000"))
+    for _ in range(5):
+        lines.readline()
+    stop_process(node.pid)
+    (guard,) = (process.pid for process in processes() if process.parent == node.pid)
+    os.kill(guard, signal.SIGKILL)
+    wait_until(lambda: guard not in {process.pid for process in processes()})
+    gone_ns = boottime_ns()
+    assert_silent_from(gone_ns, judged(judge, gone_ns), holder)
+    node.kill()
+    node.wait()
+
+
+def test_what_the_node_has_open_does_not_keep_the_gate_open(on_stage: OnStage) -> None:
+    """A killed guard is silent at once, also when its node is there and does nothing about it."""
+    on_stage(guard_of_a_stopped_node_is_killed)
+
+
+# --- the rules are flushed meanwhile ----------------------------------------------------------------
+
+
+def flushed_while_stopped(stage: Stage) -> None:
+    holder, judge = watched(stage)
+    node, lines = holder.start_node(NODE)
+    for _ in range(5):
+        lines.readline()
+    stopped_ns = stop_process(node.pid)
+    (guard,) = (process.pid for process in processes() if process.parent == node.pid)
+    os.kill(guard, signal.SIGSTOP)
+    holder.flush_rules()
+    until_ns = stopped_ns + 500 * MS
+    sleep_until(until_ns + LATENESS_NS_MAX)
+    wait_until(lambda: guard not in {process.pid for process in processes()})
+    holder.flush_rules()  # now that only the node is left
+    assert_silent_from(until_ns, judged(judge, after_ms(0)), holder)
+    assert "192.0.2.10" in holder.on_interface()  # and yet silent
+    node.kill()
+    node.wait()
+
+
+def test_a_flush_of_the_rules_does_not_prolong_the_grant(on_stage: OnStage) -> None:
+    """ADDR-2: node and guard are stopped; the gate is not there for others to take, also when the guard is gone."""
+    on_stage(flushed_while_stopped)
+
+
+def flushed_on_an_older_kernel(stage: Stage) -> None:
+    holder, judge = watched(stage)
+    guard = Guard(holder, program=("-c", OLDER_KERNEL)).ready()
+    until_ns = guard.enable_for(GRANT_MS)
+    stop_process(guard.process.pid)
+    holder.flush_rules()
+    late = judged(judge, until_ns).of(holder, until_ns + LATENESS_NS_MAX)
+    print(f"late: {dict(late)}")
+    assert {"arp", "nd", "ipv4", "ipv6"} == set(late)
+
+
+def test_a_gate_that_others_can_take_away_is_found_out(on_stage: OnStage) -> None:
+    """The judge sees what a flush does where the kernel cannot prevent it: nothing ends the address."""
+    on_stage(flushed_on_an_older_kernel)
