@@ -16,6 +16,7 @@ from tests.bench.report import Report
 from tests.bench.rival import rival
 from tests.bench.steady import steady
 from tests.bench.timings import DEFAULT, LAB, SHORT
+from tests.bench.writes import writes
 
 
 async def _failover(report: Report, runs: int, seed: int) -> None:
@@ -32,11 +33,15 @@ async def _idle(report: Report, runs: int, seed: int) -> None:
         await idle(report, timings)
 
 
+async def _writes(report: Report, runs: int, seed: int) -> None:
+    await writes(report)
+
+
 async def _steady(report: Report, runs: int, seed: int) -> None:
     await steady(report, SHORT)
 
 
-MEASUREMENTS = {"failover": _failover, "rival": _rival, "idle": _idle, "steady": _steady}
+MEASUREMENTS = {"failover": _failover, "rival": _rival, "writes": _writes, "idle": _idle, "steady": _steady}
 
 
 def main() -> None:

@@ -1,7 +1,11 @@
 """The client of the speed measurements, on the client's machine; and a service that answers it.
 
     python prober.py probe SOCKET HOST PORT     measures when it is told to, over a Unix socket
+    python prober.py load HOST PORT CONNECTIONS SECONDS FILE
+                                                writes over so many connections, one write after the other on each, and
+                                                puts the time that each took into FILE, in seconds
     python prober.py answer PORT                answers every line with OK
+    python prober.py store PORT FILE            the same, when the line is durable in FILE
 
 A probe begins a new connection every `EVERY_NS`, whatever became of those before, and writes over the first that is
 accepted. So what it finds is the server's time: no wait of its own for a lost packet, no pause after a failure.
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import selectors
 import socket
 import socketserver
@@ -125,15 +130,56 @@ def probe_when_told(path: str, host: str, port: int) -> None:
         asker.flush()
 
 
+def load(host: str, port: int, connections: int, seconds: float) -> list[float]:
+    """Write; how long each write took, in seconds."""
+    ready = selectors.DefaultSelector()
+    sent: dict[socket.socket, float] = {}
+    took: list[float] = []
+    for number in range(connections):
+        line = socket.create_connection((host, port))
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        ready.register(line, selectors.EVENT_READ, f"PUT {now_ns()}-{number} 1\n".encode())
+    until = time.perf_counter() + seconds
+    for key in list(ready.get_map().values()):
+        assert isinstance(key.fileobj, socket.socket)
+        sent[key.fileobj] = time.perf_counter()
+        key.fileobj.send(key.data)
+    while time.perf_counter() < until:
+        for key, _ in ready.select(1):
+            answered = key.fileobj
+            assert isinstance(answered, socket.socket)
+            said = answered.recv(1000)
+            if said != b"OK\n":
+                sys.exit(f"a write was answered with {said!r}")
+            took.append(time.perf_counter() - sent[answered])
+            sent[answered] = time.perf_counter()
+            answered.send(key.data)
+    return took
+
+
 class _Answers(socketserver.StreamRequestHandler):
+    server: _Service
+    disable_nagle_algorithm = True
+
     def handle(self) -> None:
-        for _ in self.rfile:
+        for line in self.rfile:
+            if self.server.file is not None:
+                os.write(self.server.file, line)
+                os.fdatasync(self.server.file)
             self.wfile.write(b"OK\n")
 
 
 class _Service(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
+    request_queue_size = 128
+    file: int | None = None
+    """Where lines are stored; None for nowhere."""
+
+    def __init__(self, port: int, path: str = "") -> None:
+        super().__init__(("0.0.0.0", port), _Answers)
+        if path:
+            self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def main(words: list[str]) -> None:
@@ -141,10 +187,16 @@ def main(words: list[str]) -> None:
     match words:
         case ["probe", path, host, port]:
             probe_when_told(path, host, int(port))
+        case ["load", host, port, connections, seconds, path]:
+            took = load(host, int(port), int(connections), float(seconds))
+            with open(path, "w") as file:
+                json.dump(took, file)
         case ["answer", port]:
-            _Service(("0.0.0.0", int(port)), _Answers).serve_forever()
+            _Service(int(port)).serve_forever()
+        case ["store", port, path]:
+            _Service(int(port), path).serve_forever()
         case _:
-            sys.exit("usage: prober.py probe SOCKET HOST PORT | answer PORT")
+            sys.exit("usage: prober.py probe|load|answer|store ...; see its head")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The benchmarks: each figure as a ratio to a limit, or to a peer that is measured in the same run.
 
-    python -m tests.bench.run [queues] [drain] [copies] [failover] [rival] [idle] [steady] [address] [verify]
+    python -m tests.bench.run [queues] [drain] [copies] [failover] [rival] [writes] [idle] [steady] [address] [verify]
                               [--runs N] [--seed S] [--json FILE]
 
 Nothing here is a test: machines differ and are busy. A figure says how far the code is from what the machine allows at
@@ -27,7 +27,7 @@ from takeover.lab.entrance import refusal
 
 ROOT = Path(__file__).parents[2]
 
-IN_THE_LAB = ("failover", "rival", "idle", "steady")
+IN_THE_LAB = ("failover", "rival", "writes", "idle", "steady")
 ON_A_STAGE = ("renewing", "idle", "loaded")
 
 RUNS = 50
