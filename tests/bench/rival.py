@@ -1,8 +1,8 @@
 """A pair with a lease of three beats beside keepalived with adverts as often as the beat, in the same lab and run.
 
-Both lose the whole machine, its power. keepalived moves an address to where a service runs already; the pair starts its
-application as well, after its data is whole. So two things are compared: when the address answers, and when a client
-is connected. An observer counts the holders, of each.
+Both lose the whole machine; and a few times only their own processes. keepalived moves an address to where a service
+runs already; the pair starts its application as well, after its data is whole. So two things are compared: when the
+address answers, and when a client is connected. An observer counts the holders, of each.
 
 What complicates it: keepalived's primary takes the address back when it returns. So it is always the one that fails.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -24,6 +25,9 @@ from tests.bench.timings import SHORT
 from takeover.demo.configurations import SERVERS
 from takeover.lab.keepalived import Rival, program
 from takeover.lab.scene import PORT
+
+KILLS = 3
+"""How often each loses its own processes only."""
 
 SETTLED_S = 2.0
 """How long keepalived is left alone after its primary is back, in seconds; it needs about 0.4."""
@@ -53,13 +57,24 @@ async def rival(report: Report, runs: int, seed: int) -> None:
             theirs,
             against,
         )
-        report.add(Figure("rival", "keepalived: most holders at once", their_holders, "", 1, "one"))
+        report.add(
+            Figure(
+                "rival",
+                f"keepalived: most holders at once, with {KILLS} SIGKILLs",
+                their_holders,
+                "",
+                1,
+                "one",
+            )
+        )
     name = f"the pair, {SHORT.name}: loss to"
     report.spread("rival", f"{name} the address's first answer", address, "ms", theirs, against)
     report.spread(
         "rival", f"{name} the next connection, application started", connected, "ms", theirs, against
     )
-    report.add(Figure("rival", "the pair: most holders at once", our_holders, "", 1, "one"))
+    report.add(
+        Figure("rival", f"the pair: most holders at once, with {KILLS} SIGKILLs", our_holders, "", 1, "one")
+    )
 
 
 async def _pair(runs: int, phases: random.Random) -> tuple[list[Failover], int]:
@@ -72,6 +87,8 @@ async def _pair(runs: int, phases: random.Random) -> tuple[list[Failover], int]:
                 await pair.in_sync()
                 await asyncio.sleep(phases.random() * SHORT.of_the_pair.beat_ms / 1000)
                 seen.append(await pair.cut_power())
+            for _ in range(KILLS):
+                await pair.kill()
             await pair.in_sync()
         finally:
             await pair.close()
@@ -108,6 +125,13 @@ async def _keepalived(keepalived: str, runs: int, phases: random.Random) -> tupl
                 await scene.parties[SERVERS[0]].kill()
                 await primary.power_on()
                 await start(SERVERS[0])
+            for _ in range(KILLS):
+                await asyncio.sleep(SETTLED_S)
+                its_own = [process for process in primary.processes() if keepalived in process.argv]
+                assert primary.signal(signal.SIGKILL, its_own) > 0
+                await asyncio.sleep(SETTLED_S)
+                await scene.parties[SERVERS[0]].kill()
+                await scene.parties[SERVERS[0]].start()
         finally:
             await scene.close()
     assert scene.observation is not None
