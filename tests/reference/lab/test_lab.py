@@ -160,7 +160,9 @@ async def play_power(directory: Path) -> None:
             "subprocess.Popen(['sleep', '1001'])",
             "time.sleep(1000)",
         )
-        await until(lambda: ["sleep"] * 2 == [p.argv[0] for p in machine.processes() if p.pid != program.pid])
+        await until(
+            lambda: [("sleep",)] * 2 == [p.argv[:1] for p in machine.processes() if p.pid != program.pid]
+        )
         pids = [process.pid for process in machine.processes()]
         assert program.pid in pids
         machine.stop_all()
