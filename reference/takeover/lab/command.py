@@ -28,7 +28,7 @@ from takeover.cli import Exit, fresh_directory
 from takeover.commands.service import status_of
 from takeover.demo import command as demo_command
 from takeover.demo.configurations import WITNESSES, Timing
-from takeover.errors import TakeoverError
+from takeover.errors import EnvironmentFault, TakeoverError
 from takeover.lab.entrance import go_inside, inside, refusal
 from takeover.lab.faults import Round, draw_rounds
 
@@ -123,7 +123,7 @@ def _campaign(arguments: argparse.Namespace) -> Exit:
 
 
 async def _rival(directory: Path, timing: Timing, rounds: Iterable[Round]) -> dict[str, Any] | None:
-    """The same rounds against keepalived; None where it is not installed."""
+    """The same rounds against keepalived; None where it is not installed. Raises TakeoverError."""
     from takeover.lab.keepalived import Rival, program
 
     keepalived = program()
@@ -131,7 +131,10 @@ async def _rival(directory: Path, timing: Timing, rounds: Iterable[Round]) -> di
         return None
     below = directory / "keepalived"
     below.mkdir()
-    return await Rival(below, timing, keepalived, demo_command.tell).run(rounds)
+    try:
+        return await Rival(below, timing, keepalived, demo_command.tell).run(rounds)
+    except asyncio.CancelledError:
+        raise EnvironmentFault("interrupted") from None
 
 
 async def conduct(
@@ -143,7 +146,7 @@ async def conduct(
     """
     from takeover.config import load_node  # what only a lab needs is loaded where there is one
     from takeover.lab.campaign import ANSWER_MS, WRITERS, WRITES_PER_SECOND, Campaign
-    from takeover.lab.report import report_of, summary
+    from takeover.lab.report import report_of, summary, without_rival
     from takeover.lab.scene import LAB_TIMING, LabScene
 
     this = asyncio.current_task()
@@ -167,8 +170,11 @@ async def conduct(
     evidence = await Campaign(scene, rounds, demo_command.tell).run()
     report = report_of(evidence, seed, faults, witness)
     if not evidence.problem:
-        rounds = draw_rounds(seed, faults, timing.lease_ms)
-        report["keepalived"] = await _rival(directory, timing, rounds)
+        try:
+            rounds = draw_rounds(seed, faults, timing.lease_ms)
+            report["keepalived"] = await _rival(directory, timing, rounds)
+        except TakeoverError as error:
+            without_rival(report, error)
     for line in summary(report):
         demo_command.tell(line)
     return report

@@ -5,6 +5,9 @@ compared is who holds the address. It has two servers in VRRP version 3 with adv
 and no script. A fault that is aimed at something that keepalived does not have is missed: the witness, the guard, the
 application. Nobody orders a switchover.
 
+Who answers for the address on its own cable holds it, here as there; also a machine that is cut off from the others,
+for it would serve whoever is on its side of the cut.
+
 What complicates it: a round has no end that keepalived would tell of, so after each everything is mended and left
 alone for a while. And keepalived is several processes of one program. Together they are the service, here as in
 `injection`. Its files of process numbers are taken away before each start, as a machine that comes up does.

@@ -85,7 +85,8 @@ class Operator:
         try:
             answer = await asyncio.to_thread(ask, directory, words, timeout_s)
         except (EnvironmentFault, PeerError) as error:
-            order.reason = "it did not run" if isinstance(error, NotRunning) else str(error)
+            gone = isinstance(error, NotRunning)
+            order.reason = "it did not run, or ended before it answered" if gone else str(error)
         else:
             order.outcome = "accepted" if answer["accepted"] else "refused"
             order.clause, order.reason = answer["clause"], answer["reason"]

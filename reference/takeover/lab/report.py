@@ -8,6 +8,7 @@ from typing import Any
 
 from takeover.demo.client import End
 from takeover.demo.judgement import verdict_of
+from takeover.errors import TakeoverError
 from takeover.lab.evidence import Evidence
 from takeover.lab.holding import Played, holding_of
 from takeover.lab.verdict import judge, lost
@@ -48,6 +49,13 @@ def report_of(evidence: Evidence, seed: int, asked: int, witness: str) -> dict[s
         "ended_unasked": list(evidence.ended_unasked),
         "findings": [{"verdict": f.verdict, "about": f.about, "what": f.what} for f in findings],
     }
+
+
+def without_rival(report: dict[str, Any], error: TakeoverError) -> None:
+    """The comparison was broken off: say so in the report, whose verdict is not `holds` then."""
+    report["findings"].append({"verdict": "incomplete", "about": "keepalived", "what": str(error)})
+    if report["verdict"] == "holds":
+        report["verdict"] = "incomplete"
 
 
 def figures(rounds: Sequence[Played], seen: Observation | None) -> dict[str, Any]:
@@ -159,7 +167,9 @@ def _side_by_side(report: dict[str, Any]) -> list[str]:
     rival = report["keepalived"]
     head = ["under the same faults", "takeover"]
     if rival is None:
-        note = "keepalived is not installed here (Debian: keepalived): nothing to put beside it"
+        note = (
+            "keepalived was not played: it is not installed here (Debian: keepalived), or the pair broke off"
+        )
         return [_row(*head), *_table([report]), note]
     note = "A round's longest outage is put down to each kind of fault in it; '-' is a kind that did not hit this one."
     return [_row(*head, "keepalived"), *_table([report, rival]), note]

@@ -16,12 +16,13 @@ from takeover.demo.client import End, WriteRecord
 from takeover.demo.judgement import Loss, verdict_of
 from takeover.demo.records import Record
 from takeover.demo.statuses import Statuses
+from takeover.errors import EnvironmentFault
 from takeover.lab.evidence import BOTH_DOWN_TO_ONE, Evidence, situation
 from takeover.lab.faults import Kill, Role, Target
 from takeover.lab.holding import Played
 from takeover.lab.keepalived import report_of_rival
 from takeover.lab.operating import Order
-from takeover.lab.report import figures, report_of, summary
+from takeover.lab.report import figures, report_of, summary, without_rival
 from takeover.lab.verdict import judge
 from takeover.observer import Observation
 from takeover_spec.trace import Verdict
@@ -173,7 +174,7 @@ def test_the_report_has_the_figures_and_tells_them() -> None:
     assert 1200.0 == report["back_ms_max"]
     alone = "\n".join(summary(report))
     assert "verdict           holds (seed 7)" in alone
-    assert "keepalived is not installed here" in alone
+    assert "keepalived was not played: it is not installed here" in alone
     rival = replace(EVIDENCE.observation, holders_max=2) if EVIDENCE.observation else None
     report["keepalived"] = report_of_rival(figures(EVIDENCE.rounds, rival))
     Draft202012Validator(SCHEMA).validate(report)
@@ -197,3 +198,15 @@ def test_a_campaign_that_was_broken_off_has_a_report() -> None:
     report = report_of(Evidence(lease_ns=1000 * MS, problem="interrupted"), 7, 2, "built-in")
     Draft202012Validator(SCHEMA).validate(report)
     assert "incomplete: campaign: interrupted" in summary(report)
+
+
+def test_a_comparison_that_was_broken_off_is_not_passed_over() -> None:
+    """The pair's own figures stay, and the verdict is not `holds`."""
+    report = report_of(EVIDENCE, 7, 2, "built-in")
+    without_rival(report, EnvironmentFault("machine primary did not start"))
+    Draft202012Validator(SCHEMA).validate(report)
+    assert "incomplete" == report["verdict"]
+    assert "incomplete: keepalived: machine primary did not start" in summary(report)
+    violated = report_of(replace(EVIDENCE, knew=1), 7, 2, "built-in")
+    without_rival(violated, EnvironmentFault("…"))
+    assert "violated" == violated["verdict"]
