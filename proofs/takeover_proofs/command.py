@@ -26,6 +26,7 @@ from takeover_proofs.entries import Entry
 from takeover_proofs.examples import EXAMPLES
 from takeover_proofs.gallery import GALLERY
 from takeover_proofs.induction import PROVED, REFUTED, TIMEOUT_MS, UNDECIDED, Result
+from takeover_proofs.own_obeys import OwnTask, own_tasks
 from takeover_proofs.properties import property_named
 from takeover_proofs.proving import Task, in_parallel, prove_in_parallel, tasks_for
 from takeover_proofs.report import (
@@ -40,6 +41,7 @@ from takeover_proofs.report import (
 from takeover_proofs.runs import Run, replay
 from takeover_proofs.selection import PROPERTIES, Selection, UnknownId, select
 from takeover_proofs.traces import as_traces, judged
+from takeover_spec.words import Arbiter
 
 _STATUS = {PROVED: Exit.HOLDS, REFUTED: Exit.VIOLATED, UNDECIDED: Exit.UNDECIDED}
 
@@ -127,7 +129,10 @@ def verify(selection: Selection, timeout_ms: int) -> Report:
     """Prove what is selected, find the examples, and ask for the assumptions; print it as it comes."""
     begun = time.perf_counter()
     results = []
-    for result in _proved(tasks_for(selection.obligations, timeout_ms=timeout_ms)):
+    tasks = tasks_for(selection.obligations, timeout_ms=timeout_ms)
+    for nature, wanted in selection.own:
+        tasks += tasks_for(wanted, nature=nature, timeout_ms=timeout_ms)
+    for result in _proved(tasks):
         print(obligation_line(result))
         results.append(result)
     core = list(_core()) if selection.core else []
@@ -136,9 +141,9 @@ def verify(selection: Selection, timeout_ms: int) -> Report:
         return Report(tuple(results), tuple(core))
     print()
     found = [_example(id, timeout_ms) for id in EXAMPLES]
-    rows = _assumptions(selection, timeout_ms)
-    _print_all("", *assumptions.lines(rows), "", *summary(results, core, time.perf_counter() - begun))
-    return Report(tuple(results), tuple(core), tuple(found), rows)
+    tables = _assumptions(selection, timeout_ms)
+    _print_all("", *assumptions.lines(tables), "", *summary(results, core, time.perf_counter() - begun))
+    return Report(tuple(results), tuple(core), tuple(found), tables)
 
 
 def _proved(tasks: list[Task]) -> Iterator[Result]:
@@ -152,11 +157,15 @@ def _proved(tasks: list[Task]) -> Iterator[Result]:
     _bar("")
 
 
+def _done(task: CoreTask | OwnTask) -> list[EventResult]:
+    return task.done()
+
+
 def _core() -> Iterator[EventResult]:
     """The proof that the shipped cores obey the rules, for every event on every path."""
-    tasks = core_tasks()
+    tasks: list[CoreTask | OwnTask] = [*core_tasks(), *own_tasks()]
     print()
-    for done, (_, results) in enumerate(in_parallel(tasks, CoreTask.done), 1):
+    for done, (_, results) in enumerate(in_parallel(tasks, _done), 1):
         _bar("")
         for result in results:
             print(core_line(result))
@@ -187,10 +196,10 @@ def _example(id: str, timeout_ms: int) -> ExampleResult:
     return result
 
 
-def _assumptions(selection: Selection, timeout_ms: int) -> dict[str, dict[str, str]]:
+def _assumptions(selection: Selection, timeout_ms: int) -> dict[Arbiter, assumptions.Rows]:
     tasks = assumptions.tasks({prop.layer for prop in selection.properties}, timeout_ms)
     uses = assumptions.used(prove_in_parallel(tasks))
-    return assumptions.table(selection.properties, uses)
+    return {arbiter: assumptions.table(selection.properties, uses, arbiter) for arbiter in Arbiter}
 
 
 # --- leaving something out --------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def _number(name: str) -> Any:
 
 def any_core() -> tuple[Core, list[Any]]:
     """Any state of the core, and what is assumed of it beyond the invariant."""
-    c, bounds = _whole_constants()
+    c, bounds = whole_constants()
     settings = Settings(
         cast(Identity, _number("me")),
         _number("run"),
@@ -105,6 +105,7 @@ def any_core() -> tuple[Core, list[Any]]:
         _number("patience_ns"),
         _number("lease_counted_ns"),
         _number("promise_counted_ns"),
+        resumes=cast(bool, Term(z3.Bool("resumes"))),
     )
     scale = PPM + c.drift_ppm
     bounds += [  # what `counted_ns` computes: the quotient of a division by a positive number, rounded down
@@ -129,7 +130,7 @@ def _known(name: str, hint: Any, tables: dict[str, Any]) -> Any:
     return Term(z3.Bool(f"know.{name}")) if hint == "bool" else _number(f"know.{name}")
 
 
-def _whole_constants() -> tuple[Constants, list[Any]]:
+def whole_constants() -> tuple[Constants, list[Any]]:
     """Constants in whole numbers: the core computes in nanoseconds."""
     lease, promise, drift, slack = (_number(f"c.{f.name}") for f in fields(Constants) if f.type == "int")
     c = Constants(lease, promise, drift, slack, cast(bool, Term(z3.Bool("c.synchronous"))))
@@ -202,14 +203,14 @@ def _events() -> Iterator[tuple[str, ev.Event, list[Any]]]:
     yield "LossStated", ev.LossStated(*stated), []
     for message in wire.MESSAGES:
         for ended in Status if message is wire.UpdateStatus else (Status.NONE,):
-            said = _message(message, ended)
+            said = any_message(message, ended)
             name = message.__name__ + (f" {ended.name}" if message is wire.UpdateStatus else "")
             natural = [getattr(said, f.name) >= 0 for f in fields(message) if f.type == "int"]
             yield f"PeerSaid {name}", ev.PeerSaid(said), natural
             yield f"WitnessSaid {name}", ev.WitnessSaid(said), natural
 
 
-def _message(kind: type, ended: Status) -> Any:
+def any_message(kind: type, ended: Status) -> Any:
     values: dict[str, Any] = {}
     for f in fields(kind):
         if f.type == "int":
@@ -233,9 +234,9 @@ def prove_core(
     if wanted("Begin"):
         found = replace(core, know=replace(core.know, **_FORGOTTEN))
         assumed = [*bounds, *invariant(found, before).values()]
-        yield _prove(
+        yield prove_paths(
             "Begin",
-            lambda: _claims(found, now, lambda: begin(core.settings, found.know, now, _number("promised"))),
+            lambda: claims_of(found, now, lambda: begin(core.settings, found.know, now, _number("promised"))),
             assumed,
         )
     assumed = [*bounds, *invariant(core, before).values()]
@@ -243,39 +244,46 @@ def prove_core(
         if wanted(name):
 
             def turn(event: ev.Event = event) -> list[tuple[str, Any]]:
-                return _claims(core, now, lambda: step_function(core, event, now))
+                return claims_of(core, now, lambda: step_function(core, event, now))
 
-            yield _prove(name, turn, [*assumed, *granted])
+            yield prove_paths(name, turn, [*assumed, *granted])
 
 
 def prove_witness(
     step_function: WitnessStepFunction = witness_step, wanted: Callable[[str], bool] = lambda event: True
 ) -> Iterator[EventResult]:
     """Hold the witness's core against the rules, a result for each kind of message (and its beginning)."""
-    c, bounds = _whole_constants()
-    know = WitnessKnowledge(**{f.name: _known(f.name, f.type, {}) for f in fields(WitnessKnowledge)})
-    witness = Witness(c, know)
+    witness, bounds = any_witness()
+    c, know = witness.constants, witness.know
     now = _number("now")
-    assumed = [*bounds, *_witness_invariant(witness).values(), now >= 0]
+    assumed = [*bounds, *witness_invariant(witness).values(), now >= 0]
     if wanted("Witness Begin"):
-        yield _prove(
+        yield prove_paths(
             "Witness Begin",
-            lambda: _claims(witness, now, lambda: begin_witness(c, know, now, _number("leased"))),
+            lambda: claims_of(witness, now, lambda: begin_witness(c, know, now, _number("leased"))),
             assumed,
         )
     for kind in wire.MESSAGES:
         if wanted(f"Witness {kind.__name__}"):
-            message = _message(kind, Status.NONE)
+            message = any_message(kind, Status.NONE)
 
             def turn(message: wire.Message = message) -> list[tuple[str, Any]]:
                 sender = cast(Identity, _number("sender"))
-                return _claims(witness, now, lambda: step_function(witness, sender, message, now))
+                return claims_of(witness, now, lambda: step_function(witness, sender, message, now))
 
             natural = [getattr(message, f.name) >= 0 for f in fields(kind) if f.type == "int"]
-            yield _prove(f"Witness {kind.__name__}", turn, [*assumed, *natural])
+            yield prove_paths(f"Witness {kind.__name__}", turn, [*assumed, *natural])
 
 
-def _witness_invariant(witness: Witness) -> dict[str, bool]:
+def any_witness() -> tuple[Witness, list[Any]]:
+    """Any state of the witness's core, and what is assumed of its constants."""
+    c, bounds = whole_constants()
+    know = WitnessKnowledge(**{f.name: _known(f.name, f.type, {}) for f in fields(WitnessKnowledge)})
+    return Witness(c, know), bounds
+
+
+def witness_invariant(witness: Witness) -> dict[str, bool]:
+    """What is true of the witness's core between two messages, by name."""
     return {"natural": (witness.know.epoch >= 0) & (witness.know.version >= 0)}
 
 
@@ -289,7 +297,7 @@ _FORGOTTEN: dict[str, Any] = {
 """What a server that starts does not find on its disk."""
 
 
-def _prove(name: str, turn: Callable[[], list[tuple[str, Any]]], assumptions: list[Any]) -> EventResult:
+def prove_paths(name: str, turn: Callable[[], list[tuple[str, Any]]], assumptions: list[Any]) -> EventResult:
     begun = time.perf_counter()
     count, actions, verdict, problem = 0, 0, "proved", ""
     try:
@@ -305,7 +313,7 @@ def _prove(name: str, turn: Callable[[], list[tuple[str, Any]]], assumptions: li
     return EventResult(name, verdict, count, actions, time.perf_counter() - begun, problem)
 
 
-def _claims(party: Any, now: int, run: Callable[[], tuple[Any, tuple[Any, ...]]]) -> list[tuple[str, Any]]:
+def claims_of(party: Any, now: int, run: Callable[[], tuple[Any, tuple[Any, ...]]]) -> list[tuple[str, Any]]:
     """What has to follow on one path: the rules about each action, and the party's invariant at the end."""
     after_turn, effects = run()
     constants = party.settings.constants if isinstance(party, Core) else party.constants
@@ -318,7 +326,7 @@ def _claims(party: Any, now: int, run: Callable[[], tuple[Any, tuple[Any, ...]]]
                     held = rule.holds(know, effect, now, constants)
                     claims.append((f"{rule.clause} ({rule.name}) at {effect}", held))
             know = party_after(know, cast(Any, effect), now)
-    kept = invariant(after_turn, now) if isinstance(after_turn, Core) else _witness_invariant(after_turn)
+    kept = invariant(after_turn, now) if isinstance(after_turn, Core) else witness_invariant(after_turn)
     return claims + [(f"the core's invariant: {part}", held) for part, held in kept.items()]
 
 

@@ -9,14 +9,16 @@ search from the first world, by every rule, and replayed; the moves are written 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from takeover_proofs.invariant import Place
-from takeover_proofs.runs import Goal, Run, replay
+from takeover_proofs.properties import property_named
+from takeover_proofs.runs import Goal, Run, replay, violation
 from takeover_proofs.scenes import (
     LEADS,
     ORDERED,
     RECORDED,
+    RELEASED,
     REPORTED,
     SERVES,
     TIME,
@@ -32,10 +34,10 @@ from takeover_proofs.scenes import (
     zero,
 )
 from takeover_proofs.search import Plan, find
-from takeover_proofs.world import World, held
+from takeover_proofs.world import Nature, World, held
 from takeover_spec import actions as act
 from takeover_spec.logic import not_
-from takeover_spec.words import Constants, Status
+from takeover_spec.words import Arbiter, Constants, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,9 @@ class Example:
     """What holds at its end; its docstring says it."""
     about: tuple[str, ...]
     """The properties whose subject it is."""
+    nature: Nature = field(default_factory=Nature)
+    fails: str = ""
+    """The property that does not hold at its end, under this arbiter."""
 
     @property
     def text(self) -> str:
@@ -62,18 +67,20 @@ EXAMPLES: dict[str, Example] = {}
 
 def search(example: Example, timeout_ms: int) -> Run | str | None:
     """The run; `None` or `UNDECIDED` if the search does not find it. It is replayed."""
-    run = find(example.goal, Plan((), 0, example.moves), timeout_ms=timeout_ms)
+    run = find(example.goal, Plan((), 0, example.moves), nature=example.nature, timeout_ms=timeout_ms)
     if isinstance(run, Run):
         replay(run, example.goal)
     return run
 
 
-def _example(moves: Scene, about: tuple[str, ...] = ()) -> Callable[[Goal], Goal]:
+def _example(
+    moves: Scene, about: tuple[str, ...] = (), arbiter: Arbiter = Arbiter.WITNESS, fails: str = ""
+) -> Callable[[Goal], Goal]:
     """Make a predicate the goal of an example, which has its name."""
 
     def register(goal: Goal) -> Goal:
         name = goal.__name__.replace("_", "-")
-        EXAMPLES[name] = Example(name, moves, goal, about)
+        EXAMPLES[name] = Example(name, moves, goal, about, Nature(arbiter=arbiter), fails)
         return goal
 
     return register
@@ -92,7 +99,7 @@ def first_takeover(world: World, c: Constants, at: Place) -> bool:
 @_example(
     SERVES + WRITES + stores(1) + REPORTED + TIME + granted(1) + one(act.CountLease, act.Apply)
     + one(act.Discard, act.TakeRole) + _SHOWN,
-    ("one-holder", "exact-prefix", "nothing-acknowledged-is-lost", "drained-before-serving"),
+    ("one-holder", "exact-prefix", "nothing-acknowledged-is-lost", "drained-before-serving", "takes-over-in-time"),
 )  # fmt: skip
 def failover_keeps_what_was_acknowledged(world: World, c: Constants, at: Place) -> bool:
     """Server 0 fails; server 1 has the update that was acknowledged, holds the public identity and serves."""
@@ -223,3 +230,58 @@ def resynchronised_in_its_own_epoch(world: World, c: Constants, at: Place) -> bo
     """Server 1 follows server 0, and its data is replaced all the same."""
     know = world.sides[1].know
     return (know.epoch == 1) & (know.applied == 1) & (world.sides[1].data[1] == world.sides[0].data[1])
+
+
+# --- with arbiters of their own -----------------------------------------------------------------------
+
+_BEGUN = zero(act.Promote) + SERVES
+"""A person orders server 0 to begin, and it serves."""
+
+
+@_example(_BEGUN + zero(act.Start) + TIME + takes(1) + _SHOWN, ("takes-over-in-time",), Arbiter.CRASH_STOP)
+def crash_stop_failover(world: World, c: Constants, at: Place) -> bool:
+    """Server 0 is gone, and server 1 takes over by itself: it was not heard for a lease."""
+    return (world.epoch == 2) & held(world, 1, c) & world.sides[1].know.serving
+
+
+@_example(
+    _BEGUN + zero(act.Start) + TIME + one(act.Promote) + takes(1) + _SHOWN, ("one-holder",), Arbiter.OPERATOR
+)
+def operator_failover(world: World, c: Constants, at: Place) -> bool:
+    """Server 0 is gone, a person sees it, and server 1 takes over on that person's order."""
+    return (world.epoch == 2) & held(world, 1, c) & world.sides[1].know.serving
+
+
+@_example(
+    zero(act.Promote) + RELEASED + zero(act.StepDown) + one(act.HearRelease) + witness(act.EndLease) + takes(1)
+    + _SHOWN,
+    ("switchover-loses-nothing",),
+    Arbiter.OPERATOR,
+)  # fmt: skip
+def operator_switchover(world: World, c: Constants, at: Place) -> bool:
+    """Server 0 hands its role over, and server 1 has heard it: it needs no second order."""
+    return (world.epoch == 2) & world.handed & held(world, 1, c) & not_(world.sides[1].know.promoted)
+
+
+@_example(
+    zero(act.Promote) + RELEASED + zero(act.Start) + one(act.Start),
+    arbiter=Arbiter.CRASH_STOP,
+    fails="switchover-settles",
+)
+def crash_stop_successor_restarts(world: World, c: Constants, at: Place) -> bool:
+    """Server 0 released its role, is gone, and server 1 starts anew: its arbiter cannot know that it is eligible."""
+    return violation(property_named("switchover-settles"))(world, c, at)
+
+
+@_example(
+    zero(act.Promote) + RELEASED + zero(act.Start), arbiter=Arbiter.OPERATOR, fails="switchover-settles"
+)
+def operator_release_unheard(world: World, c: Constants, at: Place) -> bool:
+    """Server 0 released its role and is gone before server 1 heard of it, which waits for a person."""
+    return violation(property_named("switchover-settles"))(world, c, at)
+
+
+@_example(_BEGUN + zero(act.Start) + TIME, arbiter=Arbiter.OPERATOR, fails="takes-over-in-time")
+def operator_is_waited_for(world: World, c: Constants, at: Place) -> bool:
+    """Server 0 is gone, and server 1, which is eligible, waits for a person."""
+    return violation(property_named("takes-over-in-time"))(world, c, at)

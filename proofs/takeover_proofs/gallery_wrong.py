@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from takeover_proofs.entries import ACKNOWLEDGED, HOLDER, Entry, breaks, instead
+from takeover_proofs.invariant import Place
 from takeover_proofs.rulebook import EVERY_RULE
 from takeover_proofs.scenes import (
     FAILOVER,
@@ -18,17 +19,20 @@ from takeover_proofs.scenes import (
     SERVES,
     SHOWN,
     SHOWS,
+    TIME,
     WRITES,
+    granted,
     one,
     stores,
+    takes,
     zero,
 )
 from takeover_proofs.transition import Forget
-from takeover_proofs.world import Nature
+from takeover_proofs.world import ELIGIBLE, Nature, World
 from takeover_spec import actions as act
 from takeover_spec.knowledge import Knowledge
 from takeover_spec.logic import not_
-from takeover_spec.words import PPM, Constants
+from takeover_spec.words import PPM, Arbiter, Constants
 
 
 def acknowledged_when_itself_safe(know: Knowledge, action: act.Acknowledge, now: int, c: Constants) -> bool:
@@ -52,6 +56,18 @@ def lease_counted_in_full(know: Knowledge, action: act.CountLease, now: int, c: 
     """A lease is counted from when its request was sent, as if all clocks ran alike."""
     counted = action.until - action.sent <= c.lease_ns
     return counted & (know.started <= action.sent) & (action.sent <= now)
+
+
+_GOES_ON = zero(act.Promote) + LEADS + TIME + granted(0) + zero(act.CountLease, act.Enable) + TIME
+"""Server 0 was ordered to begin, and goes on under the leases that its own arbiter grants."""
+
+
+def silent_for_a_lease(world: World, c: Constants, at: Place) -> bool:
+    """Server 1, which was eligible, has been there for longer than a lease, and server 0 was granted another
+    meanwhile."""
+    old, new = world.sides
+    eligible = old.recorded[old.know.version] == ELIGIBLE
+    return (new.clock > c.lease_ns) & (old.leased_sent > 0) & eligible
 
 
 RULES = (
@@ -112,8 +128,20 @@ ASSUMPTIONS = (
         breaks=breaks(HOLDER, 4, SHOWN, FAILOVER + SHOWS),
         nature=Nature(truthful=False),
     ),
+    Entry(
+        "silence",
+        "Crash-stop, and the link is cut: the secondary takes the primary for dead, which goes on by its own arbiter.",
+        breaks=breaks(HOLDER, 5, _GOES_ON, takes(1) + one(act.Enable), silent_for_a_lease),
+        nature=Nature(arbiter=Arbiter.CRASH_STOP, silence=False),
+    ),
+    Entry(
+        "operator",
+        "A person orders the secondary to take over, and has not seen that the silent primary still serves.",
+        breaks=breaks(HOLDER, 5, _GOES_ON + one(act.Promote), takes(1) + one(act.Enable), silent_for_a_lease),
+        nature=Nature(arbiter=Arbiter.OPERATOR, operator=False),
+    ),
 )
 
 ENTRIES: tuple[Entry, ...] = (*RULES, *ASSUMPTIONS)
 
-assert {entry.id for entry in ASSUMPTIONS} == {f.name for f in fields(Nature)}
+assert {entry.id for entry in ASSUMPTIONS} == {f.name for f in fields(Nature)} - {"arbiter"}

@@ -13,15 +13,15 @@ from typing import Any
 from takeover_proofs.world import World
 from takeover_spec import actions as act
 from takeover_spec.knowledge import after, settled
-from takeover_spec.logic import choose, not_
+from takeover_spec.logic import choose, implies, not_
 from takeover_spec.rules import rules_about
-from takeover_spec.words import Cause, Constants, Identity, Queue, Status
+from takeover_spec.words import Arbiter, Cause, Constants, Identity, Queue, Status
 
 
-def may_succeed(world: World, who: int, c: Constants) -> bool:
+def may_succeed(world: World, who: int, c: Constants, cause: Cause = Cause.RELEASE) -> bool:
     """Whether no rule keeps this passive server from the role of the next epoch for good."""
     know = world.sides[who].know
-    heard = after(know, act.HearRelease(know.epoch), 0)
+    heard = after(know, act.HearRelease(know.epoch), 0) if cause is Cause.RELEASE else know
     waited = replace(heard, given_until=0, lease_epoch=know.epoch + 1, lease_until=1)
     status = waited.status[waited.applied + 1]
     changed = status == Status.DONE
@@ -31,14 +31,20 @@ def may_succeed(world: World, who: int, c: Constants) -> bool:
         settled(waited, waited.applied + 1), _allowed(waited, apply, c), _allowed(waited, discard, c)
     )
     drained = replace(waited, drained=True)
-    taking = _allowed(drained, act.TakeRole(know.epoch + 1, Cause.RELEASE), c)
+    taking = _allowed(drained, act.TakeRole(know.epoch + 1, cause), c)
     return _may_be_granted(world, who, c) & (know.drained | drains) & taking
 
 
 def _may_be_granted(world: World, who: int, c: Constants) -> bool:
     know = replace(world.witness, lease_until=0, wait_until=0)
     grant = act.Grant(Identity(who), world.sides[who].know.epoch + 1, c.lease_ns, False)
-    return _allowed(know, grant, c)
+    person = implies(know.epoch < grant.epoch, know.ended) if _waits_for_a_person(world) else not_(False)
+    return _allowed(know, grant, c) & person
+
+
+def _waits_for_a_person(world: World) -> bool:
+    """Whether a server is granted an epoch that was not given up on a person's order alone."""
+    return world.nature.arbiter is Arbiter.OPERATOR
 
 
 def _allowed(know: Any, action: act.Action, c: Constants) -> bool:

@@ -24,8 +24,8 @@ from typing import Any
 
 import z3
 
-from takeover_proofs import lease_layer, properties, queue_layer
-from takeover_proofs.invariant import CLAUSES, Clause, Place
+from takeover_proofs import properties
+from takeover_proofs.invariant import CLAUSES, Clause, Place, clauses_under
 from takeover_proofs.rulebook import EVERY_RULE, Rulebook
 from takeover_proofs.symbols import (
     QUEUE_WORDS,
@@ -41,8 +41,9 @@ from takeover_proofs.terms import ArrayTable, Term, instances, raw
 from takeover_proofs.transition import Forget, Step, Tick, take
 from takeover_proofs.world import NATURE, WITNESS, Nature, Side, World, initially
 from takeover_spec import actions as act
+from takeover_spec.words import Arbiter
 
-LAYERS = (properties, lease_layer, queue_layer)
+LAYERS = (*properties.CARRIED_BY, properties)
 """The modules that fill `CLAUSES`."""
 
 INITIALLY = "Initially"
@@ -67,6 +68,17 @@ class Obligation:
         return f"{self.step}/{self.clause.id}"
 
 
+def obligations_of_own() -> list[tuple[Nature, list[Obligation]]]:
+    """What is to be proved for servers with arbiters of their own.
+
+    Where a person's order is needed, the world differs from crash-stop's in what is granted, and in nothing else: the
+    obligations of all other steps are the same ones, and are not asked again. A test holds that.
+    """
+    crash_stop, operator = Nature(arbiter=Arbiter.CRASH_STOP), Nature(arbiter=Arbiter.OPERATOR)
+    granted = [o for o in obligations(operator) if o.step == act.Grant.__name__]
+    return [(crash_stop, obligations(crash_stop)), (operator, granted)]
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """How an obligation came out."""
@@ -75,6 +87,7 @@ class Result:
     verdict: str
     """`proved`, `refuted` (some world that satisfies the invariant loses it in this step) or `undecided`."""
     seconds: float
+    arbiter: Arbiter = Arbiter.WITNESS
 
 
 def kinds_of_step(nature: Nature = Nature()) -> tuple[type | None, ...]:
@@ -89,7 +102,8 @@ def name_of(kind: type | None) -> str:
 
 def obligations(nature: Nature = Nature()) -> list[Obligation]:
     """Everything to be proved, in order."""
-    return [Obligation(name_of(kind), clause) for kind in kinds_of_step(nature) for clause in CLAUSES]
+    clauses = clauses_under(nature.arbiter)
+    return [Obligation(name_of(kind), clause) for kind in kinds_of_step(nature) for clause in clauses]
 
 
 def prove(
@@ -100,14 +114,15 @@ def prove(
 ) -> Iterator[Result]:
     """Prove the obligations that are `wanted`, in order, a result each, from these rules in a world of this nature."""
     for kind in kinds_of_step(nature):
-        todo = [o for clause in CLAUSES if wanted(o := Obligation(name_of(kind), clause))]
+        clauses = clauses_under(nature.arbiter)
+        todo = [o for clause in clauses if wanted(o := Obligation(name_of(kind), clause))]
         begun = time.perf_counter()
         cases = list(_cases(kind, rules, nature)) if todo else []
         for obligation in todo:
             verdicts = {case.decide(obligation.clause, timeout_ms) for case in cases}
             worst = next(v for v in (REFUTED, UNDECIDED, PROVED) if v in verdicts)
             now = time.perf_counter()
-            yield Result(obligation, worst, now - begun)
+            yield Result(obligation, worst, now - begun, nature.arbiter)
             begun = time.perf_counter()
 
 
@@ -126,7 +141,7 @@ class _Case:
         goal = raw(clause.holds(self.after, self.constants, self.place))
         if self.before is not None and goal.eq(raw(clause.holds(self.before, self.constants, self.place))):
             return PROVED  # the step touches nothing that the clause speaks of
-        solver = z3.SolverFor("QF_NRA") if clause.layer == "lease" else z3.Solver()
+        solver = z3.SolverFor("QF_NIRA") if clause.layer == "lease" else z3.Solver()
         solver.set("timeout", timeout_ms)
         solver.add(self.hypotheses[clause.layer])
         solver.add(z3.Not(goal))
@@ -204,7 +219,8 @@ def _invariant_at(layer: str, leader: int, nature: Nature, seq: Any, version: An
     """The invariant of a layer before a step, at one place: what speaks of that layer alone."""
     before, place = symbolic_world(leader, nature), Place(Term(seq), Term(version))  # type: ignore[arg-type]  # terms stand for numbers
     c, _ = symbolic_constants()
-    held = [raw(clause.holds(before, c, place)) for clause in CLAUSES if clause.layer == layer]
+    carrying = [clause for clause in CLAUSES if clause.layer == layer and not clause.is_carried]
+    held = [raw(clause.holds(before, c, place)) for clause in carrying]
     return tuple(part for whole in held for part in _conjuncts(whole) if _speaks_of(part, layer))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from takeover_proofs.world import Side, World
 from takeover_spec.logic import implies, not_
-from takeover_spec.words import Constants
+from takeover_spec.words import Arbiter, Constants
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +35,10 @@ class Clause:
     """`lease`: who may hold the public identity, and when. `queue`: what is in the data."""
     holds: Predicate
     is_property: bool
+    is_carried: bool = False
+    """It follows from the others, and none of them from it: it is no hypothesis of any proof."""
+    fails_under: frozenset[Arbiter] = frozenset()
+    """The arbiters under which it does not hold: a run in `examples.py` shows it for each."""
 
     @property
     def id(self) -> str:
@@ -51,14 +55,23 @@ CLAUSES: list[Clause] = []
 """The properties, and what carries them."""
 
 
-def clause(layer: str, prop: str = "") -> Callable[[Predicate], Predicate]:
-    """Make a predicate a clause of the invariant; with a name, a property."""
+def clause(
+    layer: str, prop: str = "", *, fails_under: tuple[Arbiter, ...] = ()
+) -> Callable[[Predicate], Predicate]:
+    """Make a predicate a clause of the invariant; with a name, a property. One that fails under some arbiter carries
+    none."""
 
     def register(holds: Predicate) -> Predicate:
-        CLAUSES.append(Clause(prop or holds.__name__.replace("_", " "), layer, holds, bool(prop)))
+        name, fails = prop or holds.__name__.replace("_", " "), frozenset(fails_under)
+        CLAUSES.append(Clause(name, layer, holds, bool(prop), bool(fails), fails))
         return holds
 
     return register
+
+
+def clauses_under(arbiter: Arbiter) -> list[Clause]:
+    """The clauses that hold under this arbiter."""
+    return [clause for clause in CLAUSES if arbiter not in clause.fails_under]
 
 
 def both(world: World, of: Callable[[int, Side, Side], bool]) -> bool:

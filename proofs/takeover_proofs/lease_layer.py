@@ -10,8 +10,8 @@ on a slow clock, is never more than what is left for its giver, on a fast one,
 from __future__ import annotations
 
 from takeover_proofs.invariant import Place, both, clause
-from takeover_proofs.world import Side, World
-from takeover_spec.logic import choose, implies
+from takeover_proofs.world import Side, World, is_own
+from takeover_spec.logic import choose, implies, not_
 from takeover_spec.words import PPM, Constants
 
 
@@ -31,22 +31,50 @@ def sent_in_the_past(world: World, c: Constants, at: Place) -> bool:
 
 @clause("lease")
 def witness_outlasts_its_leases(world: World, c: Constants, at: Place) -> bool:
-    """What a server can still count from a lease ends before the witness is free to grant to the other."""
+    """What a server can still count from a lease ends before the witness is free to grant to the other. With arbiters
+    of their own: a lease that is of use to a passive server, or is in use, is the record holder's."""
     free_in = (world.witness.lease_until - world.witness_clock) * (PPM - c.drift_ppm)
 
     def bounded(index: int, me: Side, peer: Side) -> bool:
         reach = _reaches(me.leased_sent, me.clock, c.lease_ns, c)
         holds_it = (world.witness.holder == index) & (me.leased_epoch == world.witness.epoch)
         usable = me.leased & (me.leased_epoch > me.know.released)
+        if is_own(world.nature):
+            of_use = usable & (me.know.active | (me.leased_epoch > me.know.epoch))
+            return implies(of_use, (world.witness.holder == index) | (reach <= 0))
         return implies(usable, choose(holds_it, reach <= free_in, reach <= 0))
 
     return both(world, bounded)
 
 
 @clause("lease")
+def epochs_are_heard_of(world: World, c: Constants, at: Place) -> bool:
+    def heard(index: int, me: Side, peer: Side) -> bool:
+        return (me.know.epoch <= me.know.seen) & (me.know.released <= me.know.epoch)
+
+    return both(world, heard)
+
+
+@clause("lease")
+def what_ended_was_released(world: World, c: Constants, at: Place) -> bool:
+    def gave_up(index: int, me: Side, peer: Side) -> bool:
+        holder = world.witness.ended & (world.witness.holder == index)
+        return implies(holder, world.witness.epoch <= me.know.released)
+
+    return both(world, gave_up)
+
+
+@clause("lease")
 def leases_are_of_granted_epochs(world: World, c: Constants, at: Place) -> bool:
+    """…and with arbiters of their own, of the epoch that a server is active in, or at most the next of a passive
+    one."""
+
     def known(index: int, me: Side, peer: Side) -> bool:
-        return implies(me.leased, me.leased_epoch <= world.witness.epoch)
+        granted = implies(me.leased, me.leased_epoch <= world.witness.epoch)
+        if not is_own(world.nature):
+            return granted
+        wanted = implies(me.know.active, me.leased & (me.leased_epoch == me.know.epoch))
+        return granted & wanted & implies(me.leased, me.leased_epoch <= me.know.epoch + 1)
 
     return both(world, known)
 
@@ -59,6 +87,8 @@ def leases_counted_short(world: World, c: Constants, at: Place) -> bool:
         counted = _reaches(me.leased_sent, me.know.lease_until, c.lease_ns, c) >= 0
         known = me.leased & (me.know.lease_epoch <= me.leased_epoch)
         void = me.know.lease_epoch <= me.know.released
+        if is_own(world.nature):  # a passive server's lease of its old epoch
+            void |= not_(me.know.active) & (me.know.lease_epoch <= me.know.epoch)
         return (me.know.lease_until <= me.clock) | void | (known & counted)
 
     return both(world, short)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from takeover_proofs import lease_layer, queue_layer
 from takeover_proofs.in_time import may_succeed
-from takeover_proofs.invariant import CLAUSES, Clause, Place, both, clause
+from takeover_proofs.invariant import CLAUSES, Clause, Place, both, clause, follows
 from takeover_proofs.world import Side, World, at_leader, held, succeeds_itself
 from takeover_spec.logic import implies, not_
-from takeover_spec.words import Constants
+from takeover_spec.words import Arbiter, Cause, Constants
+
+CARRIED_BY = (lease_layer, queue_layer)
+"""The modules of the clauses that carry them, which come first."""
 
 
 @clause("lease", "one-holder")
@@ -66,7 +70,7 @@ def switchover_loses_nothing(world: World, c: Constants, at: Place) -> bool:
     return implies((world.epoch >= 1) & world.handed, begun == world.parent_length)
 
 
-@clause("queue", "switchover-settles")
+@clause("queue", "switchover-settles", fails_under=(Arbiter.CRASH_STOP, Arbiter.OPERATOR))
 def switchover_settles(world: World, c: Constants, at: Place) -> bool:
     """Once a role is released, the rules let the passive server take it as soon as its waits are over, whoever restarts
     or is not there any more; unless an operator orders the old active server to go on."""
@@ -77,6 +81,19 @@ def switchover_settles(world: World, c: Constants, at: Place) -> bool:
         return implies(released & not_(ordered), may_succeed(world, 1 - index, c))
 
     return both(world, settles)
+
+
+@clause("queue", "takes-over-in-time", fails_under=(Arbiter.OPERATOR,))
+def takes_over_in_time(world: World, c: Constants, at: Place) -> bool:
+    """The rules let an eligible passive server take over by itself once its own promise and the lease have run out
+    and it has drained, whoever is not there any more; unless the active server said goodbye."""
+
+    def takes(index: int, me: Side, peer: Side) -> bool:
+        open_to_it = (world.witness.epoch == world.epoch) & world.witness.eligible
+        eligible = follows(world, index) & open_to_it & not_(me.know.peer_left)
+        return implies(eligible, may_succeed(world, index, c, Cause.SILENCE))
+
+    return both(world, takes)
 
 
 @clause("queue", "exact-loss")

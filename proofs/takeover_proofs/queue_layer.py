@@ -9,7 +9,16 @@ has reported it has; and what was acknowledged it has reported, or else the witn
 from __future__ import annotations
 
 from takeover_proofs.invariant import Place, both, clause, follower, follows
-from takeover_proofs.world import ELIGIBLE, INELIGIBLE, NOTHING, Side, World, at_leader, succeeds_itself
+from takeover_proofs.world import (
+    ELIGIBLE,
+    INELIGIBLE,
+    NOTHING,
+    Side,
+    World,
+    at_leader,
+    is_own,
+    succeeds_itself,
+)
 from takeover_spec.knowledge import settled
 from takeover_spec.logic import choose, implies, not_
 from takeover_spec.words import Constants, Status
@@ -277,12 +286,14 @@ def versions(world: World, c: Constants, at: Place) -> bool:
 
 @clause("queue")
 def witness_version(world: World, c: Constants, at: Place) -> bool:
-    """While the witness is level with the leader, its record is the newest one that was recorded."""
+    """While the witness is level with the leader, its record is the newest one that was recorded; with arbiters of
+    their own it may say less."""
     witness = world.witness
     level = (world.epoch >= 1) & (witness.epoch == world.epoch)
     recorded = at_leader(world, lambda leader: leader.recorded)
     newest = implies(at.version > witness.version, recorded[at.version] == NOTHING)
-    itself = witness.eligible == (recorded[witness.version] == ELIGIBLE)
+    was = recorded[witness.version] == ELIGIBLE
+    itself = implies(witness.eligible, was) if is_own(world.nature) else witness.eligible == was
     used = witness.version <= at_leader(world, lambda leader: leader.know.version)
     return implies(level, newest & itself & used & (witness.version >= 0))
 
@@ -305,7 +316,7 @@ def alone_means_locked(world: World, c: Constants, at: Place) -> bool:
 
     def locked(index: int, me: Side, peer: Side) -> bool:
         level = (world.witness.epoch == me.know.epoch) & not_(world.witness.eligible)
-        newest = world.witness.version == me.know.version
+        newest = (world.witness.version == me.know.version) & (me.declared[me.know.version] != ELIGIBLE)
         unordered = world.ordered <= me.know.epoch
         return implies(me.know.active & me.know.alone & unordered, level & newest)
 
@@ -321,7 +332,7 @@ def acknowledged_is_reported_or_locked(world: World, c: Constants, at: Place) ->
         known = (me.know.applied < mark) & (mark <= me.know.logged) & (mark <= me.know.acknowledged)
         done = (me.know.carried[mark] != Status.NONE) & (me.data[mark] == world.effect)
         reported = (peer.reported_epoch == me.know.epoch) & (mark <= peer.know.reported)
-        pending = (at.version > witness.version) & (me.declared[at.version] == ELIGIBLE)
+        pending = (at.version >= witness.version) & (me.declared[at.version] == ELIGIBLE)
         locked = (witness.epoch == world.epoch) & not_(witness.eligible) & not_(pending)
         kept = reported | locked | succeeds_itself(world)
         return implies(world.leader == index, known & done & kept)
@@ -385,7 +396,8 @@ def releases_are_true(world: World, c: Constants, at: Place) -> bool:
 
 @clause("queue")
 def released_is_complete(world: World, c: Constants, at: Place) -> bool:
-    """What a leader that released its role logged is carried out, and reported by a follower that may succeed it."""
+    """What a leader that released its role logged is carried out, and reported by a follower that may succeed it; with
+    arbiters of their own, by one that follows."""
 
     def complete(index: int, me: Side, peer: Side) -> bool:
         know = me.know
@@ -393,7 +405,7 @@ def released_is_complete(world: World, c: Constants, at: Place) -> bool:
         own = (know.applied < at.seq) & (at.seq <= know.logged)
         finished = implies(own, know.carried[at.seq] != Status.NONE)
         reported = (peer.reported_epoch == world.epoch) & (know.logged <= peer.know.reported)
-        open_to_it = world.witness.eligible & (world.witness.version == know.version)
+        open_to_it = world.witness.eligible & (world.witness.version == know.version) | is_own(world.nature)
         granted = world.witness.holder != world.leader
         ordered = implies(me.asked > world.epoch, me.obeys > world.epoch)
         may = (

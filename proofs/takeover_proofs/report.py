@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from takeover_proofs.assumptions import Rows
 from takeover_proofs.core_obeys import EventResult
 from takeover_proofs.induction import PROVED, REFUTED, UNDECIDED, Result
 from takeover_proofs.runs import CONSTANTS
 from takeover_spec.codec import plain
+from takeover_spec.words import Arbiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Report:
     results: tuple[Result, ...] = ()
     core: tuple[EventResult, ...] = ()
     examples: tuple[ExampleResult, ...] = ()
-    assumptions: dict[str, dict[str, str]] = field(default_factory=dict)
+    tables: dict[Arbiter, Rows] = field(default_factory=dict)
+    """Which property rests on which assumption, under each arbiter."""
     without: Without | None = None
     trace: tuple[dict[str, Any], ...] = ()
     """The run that shows it, for a program."""
@@ -64,7 +67,8 @@ class Report:
         found = {result.verdict for result in self.results}
         found |= {result.verdict for result in self.core}
         found |= {PROVED if e.verdict == "found" else UNDECIDED for e in self.examples}
-        found |= {UNDECIDED for row in self.assumptions.values() if UNDECIDED in row.values()}
+        rows = [row for table in self.tables.values() for row in table.values()]
+        found |= {UNDECIDED for row in rows if UNDECIDED in row.values()}
         return next((v for v in (REFUTED, UNDECIDED, PROVED) if v in found), UNDECIDED)
 
     def as_data(self) -> dict[str, Any]:
@@ -74,7 +78,8 @@ class Report:
             "obligations": [_obligation(result) for result in self.results],
             "core": [_plain(result) | {"seconds": round(result.seconds, 3)} for result in self.core],
             "examples": [_plain(example) for example in self.examples],
-            "assumptions": self.assumptions,
+            "assumptions": self.tables.get(Arbiter.WITNESS, {}),
+            "own_arbiters": {str(a): rows for a, rows in self.tables.items() if a is not Arbiter.WITNESS},
             "without": None if self.without is None else _plain(self.without),
             "trace": list(self.trace),
             "traces": self.traces,
@@ -88,6 +93,7 @@ def _obligation(result: Result) -> dict[str, Any]:
         "property": result.obligation.clause.id,
         "verdict": result.verdict,
         "seconds": round(result.seconds, 3),
+        "arbiter": str(result.arbiter),
     }
 
 
@@ -96,9 +102,10 @@ def _plain(value: Any) -> dict[str, Any]:
 
 
 def obligation_line(result: Result) -> str:
-    """One line: the action, the property or clause, the verdict, the seconds."""
+    """One line: the action, the property or clause, the verdict, the seconds, and the arbiter if it is no witness."""
     obligation = result.obligation
-    return f"{obligation.step:<18} {obligation.clause.id:<40} {result.verdict:<9} {result.seconds:6.2f} s"
+    arbiter = "" if result.arbiter is Arbiter.WITNESS else f"  {result.arbiter}"
+    return f"{obligation.step:<18} {obligation.clause.id:<40} {result.verdict:<9} {result.seconds:6.2f} s{arbiter}"
 
 
 def core_line(result: EventResult) -> str:
@@ -122,5 +129,5 @@ def summary(results: Sequence[Result], core: Sequence[EventResult], seconds: flo
     found = [r.verdict for r in results] + [r.verdict for r in core]
     counts = {verdict: found.count(verdict) for verdict in (PROVED, REFUTED, UNDECIDED)}
     yield ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n) + f" in {seconds:.1f} s"
-    yield from (f"  {r.verdict}: {r.obligation.id}" for r in results if r.verdict != PROVED)
+    yield from (f"  {r.verdict}: {r.obligation.id} ({r.arbiter})" for r in results if r.verdict != PROVED)
     yield from (f"  {r.verdict}: {r.event}" for r in core if r.verdict != PROVED)

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from takeover_proofs.transition import Step, time_of
-from takeover_proofs.world import NATURE, WITNESS, World
+from takeover_proofs.world import NATURE, WITNESS, World, is_own, is_trusted
+from takeover_spec import actions as act
+from takeover_spec.logic import implies
 from takeover_spec.rules import RULES, Rule
 from takeover_spec.words import Constants
 
@@ -41,9 +43,25 @@ class Rulebook:
         """Each rule about this step, and whether it allows it in this world."""
         if step.actor == NATURE:
             return []
+        if step.actor == WITNESS and is_own(world.nature):
+            return self._asked_of_own(world, step.action, c)
         know: Any = world.witness if step.actor == WITNESS else world.sides[step.actor].know
         kind, now = type(step.action), time_of(world, step)
         return [(rule, rule.holds(know, step.action, now, c)) for rule in self.rules if rule.about is kind]
+
+    def _asked_of_own(self, world: World, action: Any, c: Constants) -> list[tuple[Rule, bool]]:
+        """The rules about what the servers' own arbiters do, on the record that stands for both.
+
+        Each waits by its own clock, so of the one record every wait is over: `silence` or `operator` takes its place.
+        An arbiter that started anew is told again what it knew, so a declaration need not be newer than the record,
+        only not older. Without the assumption that vouches for it, nothing is asked of a grant.
+        """
+        know = replace(world.witness, lease_until=0, wait_until=0)
+        if isinstance(action, act.Record):
+            know = replace(know, version=know.version - 1)
+        asked = [(rule, rule.holds(know, action, 0, c)) for rule in self.rules if rule.about is type(action)]
+        trusted = is_trusted(world.nature, action.promoted) if isinstance(action, act.Grant) else True
+        return asked if trusted is True else [(rule, implies(trusted, holds)) for rule, holds in asked]
 
 
 EVERY_RULE = Rulebook()

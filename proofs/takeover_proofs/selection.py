@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from takeover.errors import CallerError
-from takeover_proofs.induction import Obligation, obligations
+from takeover_proofs.induction import Obligation, obligations, obligations_of_own
 from takeover_proofs.invariant import CLAUSES, Clause
+from takeover_proofs.world import Nature
 
 PROPERTIES: tuple[Clause, ...] = tuple(clause for clause in CLAUSES if clause.is_property)
 
@@ -32,6 +33,8 @@ class Selection:
     obligations: tuple[Obligation, ...]
     properties: tuple[Clause, ...]
     """The properties that are proved if all of these are: those whose layer is selected as a whole."""
+    own: tuple[tuple[Nature, list[Obligation]], ...]
+    """What else the properties need where the servers have arbiters of their own."""
     core: bool
     """Whether the shipped cores are to be held against the rules."""
 
@@ -51,5 +54,8 @@ def select(ids: Sequence[str]) -> Selection:
             )
     properties = tuple(prop for prop in PROPERTIES if prop.name in ids) if ids else PROPERTIES
     layers = {prop.layer for prop in properties}
+    own = [
+        (nature, [o for o in of_own if o.clause.layer in layers]) for nature, of_own in obligations_of_own()
+    ]
     chosen = tuple(o for o in every if o.clause.layer in layers or o.id in ids)
-    return Selection(chosen, properties, not ids or CORE in ids)
+    return Selection(chosen, properties, tuple(own), not ids or CORE in ids)

@@ -13,7 +13,7 @@ from typing import Any
 from takeover_proofs.invariant import Clause, Place
 from takeover_proofs.runs import CONSTANTS, Run
 from takeover_proofs.transition import Forget, Step, Tick
-from takeover_proofs.world import NATURE, WITNESS, World, held
+from takeover_proofs.world import NATURE, WITNESS, Nature, World, held, is_own
 from takeover_spec import actions as act
 from takeover_spec.words import PPM, Cause, Constants, Identity, Queue, Status
 
@@ -81,13 +81,35 @@ def _party(actor: int) -> str:
     return name_of(actor).removeprefix("the ")
 
 
-def sentence(step: Step) -> str:
+def who(step: Step, nature: Nature) -> str:
+    """Who does this step; where the servers have arbiters of their own, what one records the other is told."""
+    if step.actor != WITNESS or not is_own(nature):
+        return name_of(step.actor)
+    return (
+        f"{name_of(step.action.to)}'s own arbiter"
+        if isinstance(step.action, act.Grant)
+        else "their own arbiters"
+    )
+
+
+def sentence(step: Step, nature: Nature = Nature()) -> str:
     """What is done in this step."""
     said = {f.name: _word(f.name, getattr(step.action, f.name)) for f in fields(step.action)}
     if isinstance(step.action, act.Discard):
         nothing = step.action.last <= step.action.kept
         said["left"] = "has nothing to discard" if nothing else f"discards the rest, up to {step.action.last}"
-    return f"{name_of(step.actor)} {SENTENCES[type(step.action)].format(asked=step.sent, **said)}".strip()
+    text = SENTENCES[type(step.action)]
+    actor = who(step, nature)
+    if isinstance(step.action, act.Grant) and is_own(nature):
+        text = text.removesuffix(" until {until}")  # by a clock of its own, which the run does not show
+    text = text.format(asked=step.sent, **said)
+    return f"{actor} {_plural(text) if actor.endswith('s') else text}".strip()
+
+
+def _plural(sentence: str) -> str:
+    """What several do, of what one does."""
+    does, _, what = sentence.partition(" ")
+    return f"{does.removesuffix('s')} {what}"
 
 
 def _word(name: str, value: Any) -> Any:
@@ -109,11 +131,12 @@ def tell(run: Run, worlds: Sequence[World], broken: Clause | None = None) -> Ite
         f"that are up to {CONSTANTS.expiry_slack_ns} ns late."
     )
     yield ""
-    yield "step  primary  secondary  witness   identity     what happens"
+    own = is_own(run.first.nature)
+    yield f"step  primary  secondary  {'' if own else 'witness   '}identity     what happens"
     for number, (step, world) in enumerate(zip(run.steps, worlds[1:], strict=True), 1):
-        clocks = "{:>9}{:>11}{:>9}".format(*_clocks(world))
+        clocks = ("{:>9}{:>11}" if own else "{:>9}{:>11}{:>9}").format(*_clocks(world))
         held_by = ["nobody", "".join(map(_party, holders(world))), "both"][len(holders(world))]
-        yield f"{number:>4}{clocks}   {held_by:<13}{sentence(step)}"
+        yield f"{number:>4}{clocks}   {held_by:<13}{sentence(step, run.first.nature)}"
     if broken is not None:
         yield f"Broken: {broken.name}"
         yield f"  it says:  {broken.text}"
@@ -123,15 +146,16 @@ def tell(run: Run, worlds: Sequence[World], broken: Clause | None = None) -> Ite
 
 def as_data(run: Run, worlds: Sequence[World]) -> list[dict[str, Any]]:
     """The story for a program: an object a step."""
+    own = is_own(run.first.nature)
     return [
         {
             "step": number,
-            "actor": _party(step.actor) or "time",
+            "actor": _party(step.actor) or "time" if not own or step.actor != WITNESS else "arbiter",
             "action": type(step.action).__name__,
             "says": {f.name: _plain(getattr(step.action, f.name)) for f in fields(step.action)},
             "clocks": _clocks(world),
             "holders": [_party(index) for index in holders(world)],
-            "text": sentence(step),
+            "text": sentence(step, run.first.nature),
         }
         for number, (step, world) in enumerate(zip(run.steps, worlds[1:], strict=True), 1)
     ]

@@ -5,6 +5,8 @@ start, after which a party waits out what it may have promised. So each trace op
 itself is told `_WAITED_NS` later, when that wait is over. A restart in the run begins a new file, whose header has
 what is on the disk then.
 
+Servers that have arbiters of their own have no witness, and those arbiters write no trace.
+
 The judge of a trace knows nothing of the world: it sees a broken rule, never a broken property. So of a run without
 a clause it names that clause, and of a run without an assumption it has nothing to say.
 """
@@ -19,7 +21,7 @@ from typing import Any, get_type_hints
 from takeover_proofs.runs import CONSTANTS, Run
 from takeover_proofs.symbols import TIMES
 from takeover_proofs.transition import Forget, Step, Tick, time_of
-from takeover_proofs.world import WITNESS, World
+from takeover_proofs.world import WITNESS, World, is_own
 from takeover_spec import actions as act
 from takeover_spec.knowledge import Knowledge, WitnessKnowledge
 from takeover_spec.trace import PARTIES, Header, Verdict, action_line, check, header_line
@@ -35,15 +37,16 @@ _FIRST: tuple[Knowledge | WitnessKnowledge, ...] = (Knowledge(), Knowledge(), Wi
 def as_traces(run: Run, worlds: Sequence[World]) -> dict[str, str]:
     """The trace of each run of each party, by the name of a file for it; `worlds` is what `replay` gave."""
     writers = [_Writer(party, found) for party, found in zip(PARTIES, _FIRST, strict=True)]
+    own = is_own(run.first.nature)
     for step, before, world in zip(run.steps, worlds[:-1], worlds[1:], strict=True):
-        if isinstance(step.action, Tick):
+        if isinstance(step.action, Tick) or (own and step.actor == WITNESS):
             continue
         index = 2 if step.actor == WITNESS else step.actor
         if isinstance(step.action, Forget):
             writers[index].forget(_known(world, index))
         else:
             writers[index].write(_known(before, index), _typed(step.action), _clock(before, step))
-    return {name: text for writer in writers for name, text in writer.files()}
+    return {name: text for writer in (writers[:2] if own else writers) for name, text in writer.files()}
 
 
 def judged(traces: Mapping[str, str]) -> dict[str, Verdict]:

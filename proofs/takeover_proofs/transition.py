@@ -16,11 +16,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from takeover_proofs.statements import misstated
-from takeover_proofs.world import ELIGIBLE, INELIGIBLE, WITNESS, Side, World, at_leader, clock_of
+from takeover_proofs.world import (
+    ELIGIBLE,
+    INELIGIBLE,
+    WITNESS,
+    Side,
+    World,
+    at_leader,
+    clock_of,
+    is_out,
+    is_own,
+    is_trusted,
+)
 from takeover_spec import actions as act
 from takeover_spec.knowledge import after, settled, witness_after
 from takeover_spec.logic import choose, greatest, implies, not_
-from takeover_spec.words import PPM, Constants, Status
+from takeover_spec.words import PPM, Arbiter, Constants, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +214,8 @@ def _told(before: World, world: World, me: int, action: act.ServerAction, sent: 
     """What else is true after a server's action; `world` has only that server's own part of it."""
     old = before.sides[me]
     match action:
+        case act.Start() if is_own(world.nature):
+            return replace(world, witness=_of_a_new_run(world.witness, me))
         case act.Promise(epoch=epoch):
             return _with_side(world, 1 - me, _promised(world.sides[1 - me], epoch, sent))
         case act.TakeRole(epoch=epoch):
@@ -260,14 +273,37 @@ def _taken_over(before: World, world: World, me: int, epoch: int) -> World:
     )
 
 
-# --- the witness ------------------------------------------------------------------------------------
+# --- the witness, or the arbiters -------------------------------------------------------------------
+
+
+def _of_a_new_run(record: Any, me: int) -> Any:
+    """The record, once a server has started that has an arbiter of its own: it is not eligible before it is told
+    anew."""
+    return replace(record, eligible=record.eligible & ((record.holder == me) | record.ended))
+
+
+def _granted_to_itself(world: World, action: act.Grant) -> list[bool]:
+    """What is so where a server's own arbiter grants: nothing is between the two, so what is asked for is what the
+    server wants now. What is assumed: the next epoch is granted only if the other server is out."""
+    nature, witness = world.nature, world.witness
+    trusted = is_trusted(nature, action.promoted)
+    new, ordered = action.epoch > witness.epoch, action.epoch <= world.sides[action.to].obeys
+    asking = world.sides[action.to].know
+    wanted = action.epoch == asking.epoch + choose(asking.active, 0, 1)
+    alone = implies(new & not_(witness.ended), is_out(world, 1 - action.to))
+    waits = (
+        [implies(new & not_(action.promoted), witness.ended)] if nature.arbiter is Arbiter.OPERATOR else []
+    )
+    alone = alone if trusted is True else implies(trusted, alone)
+    return [wanted, alone, implies(action.promoted, ordered & not_(asking.active)), *waits]
 
 
 def _witness_said(world: World, action: act.WitnessAction, sent: int) -> list[bool]:
     """What must have been said for the witness to do this."""
     match action:
         case act.Grant(to=to, epoch=epoch, promoted=promoted):
-            return [sent <= world.sides[to].clock, implies(promoted, epoch <= world.sides[to].asked)]
+            own = _granted_to_itself(world, action) if is_own(world.nature) else []
+            return [sent <= world.sides[to].clock, implies(promoted, epoch <= world.sides[to].asked), *own]
         case act.Record(epoch=epoch, version=version, eligible=eligible):
             said = at_leader(world, lambda leader: leader.declared)[version]
             return [world.epoch >= 1, epoch == world.epoch, said == _code(eligible)]

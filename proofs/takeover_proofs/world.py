@@ -10,6 +10,13 @@ at 7" may as well have heard the weaker "…at 5".
 **Stopped processes.** A server that does nothing is a stopped or a dead one. What its kernel holds stays: the public
 identity counts as held until its end has passed by σ, whoever is or is not running (`held`).
 
+**Who arbitrates.** With an arbiter of its own (`Nature.arbiter`), each server carries the witness out for itself.
+There are then two records; the world has one. It stands for both, because a server's arbiter tells the other's what
+it records before it acts on it, or else the other is dead. That is what `silence` and `operator` say: *whoever grants
+itself the next epoch finds the other server out (`is_out`), and decides on the one record there is*. Where the
+assumption is dropped, the record it decides on may be any, and nothing is asked of the grant. What a server's arbiter
+must do for that to be fair is in `takeover.core.own_arbiter`, with the argument.
+
 **One update.** The properties speak of every update. `mark_epoch` and `mark_seq` name one, any one; what is proved of
 it is proved of all.
 """
@@ -22,7 +29,7 @@ from typing import Any, TypeVar
 
 from takeover_spec.knowledge import Knowledge, WitnessKnowledge
 from takeover_spec.logic import Sparse, Table, choose, not_
-from takeover_spec.words import Constants
+from takeover_spec.words import Arbiter, Constants
 
 T = TypeVar("T")
 
@@ -48,6 +55,13 @@ class Nature:
     """What is durable survives a restart; if not, there is the step `Forget`."""
     truthful: bool = True
     """Nobody hears what was not said; if not, anybody may hear anything."""
+    silence: bool = True
+    """Crash-stop: a server that was not heard for a lease is dead; if not, the other takes over from a living one."""
+    operator: bool = True
+    """Arbiters of their own: a person orders a takeover only where the other server is out, and only at the one that
+    has the latest data; if not, anywhere."""
+    arbiter: Arbiter = Arbiter.WITNESS
+    """Who plays the witness's part. This is no assumption, but what some assumptions are about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +155,28 @@ def held(world: World, index: int, c: Constants) -> bool:
     side = world.sides[index]
     ended = (side.clock >= side.know.until + c.expiry_slack_ns) & world.nature.kernel
     return side.know.enabled & not_(ended)
+
+
+def is_own(nature: Nature) -> bool:
+    """Whether each server has an arbiter of its own."""
+    return nature.arbiter is not Arbiter.WITNESS
+
+
+def is_out(world: World, index: int) -> bool:
+    """Whether this server is passive, hidden, and was granted no epoch that it has not begun.
+
+    A dead server is. It does nothing before it starts anew, so the world loses nothing if it does that at once; and
+    what is held by its kernel has ended, for it was dead for a lease.
+    """
+    side = world.sides[index]
+    challenges = side.leased & (side.leased_epoch > side.know.epoch)
+    return not_(side.know.active) & not_(side.know.enabled) & not_(challenges)
+
+
+def is_trusted(nature: Nature, promoted: bool) -> bool:
+    """Whether an assumption vouches for a grant of the next epoch by a server's own arbiter."""
+    silence = nature.silence or nature.arbiter is Arbiter.OPERATOR  # who would not act on silence
+    return silence if silence == nature.operator else choose(promoted, nature.operator, silence)
 
 
 def clock_of(world: World, actor: int) -> int:

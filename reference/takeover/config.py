@@ -23,7 +23,7 @@ from takeover.core.state import counted_ns
 from takeover.endpoint import Endpoint
 from takeover.errors import ConfigurationError
 from takeover.toml_table import Problems, Table, read_toml
-from takeover_spec.words import PPM, Constants, Identity
+from takeover_spec.words import PPM, Arbiter, Constants, Identity
 
 MS = 1_000_000
 """Nanoseconds in a millisecond."""
@@ -105,8 +105,10 @@ class NodeConfig:
     patience_ns: int
     """How long the passive server may be silent before it is declared not eligible, in nanoseconds."""
     channel: ChannelConfig
-    witness: Endpoint | EtcdConfig
-    """Where the witness listens, or the etcd that takes its part."""
+    arbiter: Arbiter
+    """Who plays the witness's part."""
+    witness: Endpoint | EtcdConfig | None
+    """Where the witness listens, or the etcd that takes its part; None where there is none."""
     public_identity: ListenerConfig | AddressConfig
     unsafe_bytes_max: int
     """When the unsafe queue holds this many bytes, applications are made to wait (QUEUE-6)."""
@@ -148,6 +150,7 @@ def load_node(path: Path) -> NodeConfig:
     constants = _constants(grants, synchronous)
     beat_ns, patience_ns = _beat_and_patience(grants, constants)
     witness, queue, metrics = top.table("witness"), top.table("queue"), top.table("metrics")
+    arbiter = Arbiter(top.choice("arbiter", tuple(Arbiter), Arbiter.WITNESS))
     public_identity = top.table("public_identity")
     directory = _data_directory(top)
     level, log_file = _logging(top.table("logging"))
@@ -162,7 +165,8 @@ def load_node(path: Path) -> NodeConfig:
         beat_ns=beat_ns,
         patience_ns=patience_ns,
         channel=_channel(top.table("channel"), identity),
-        witness=_witness(witness),
+        arbiter=arbiter,
+        witness=_witness(witness, arbiter),
         public_identity=_public_identity(public_identity, pair),
         unsafe_bytes_max=queue.number("unsafe_bytes_max", 64 << 20, 1 << 50, "bytes", 256 << 20),
         applications=_applications(top, directory),
@@ -261,7 +265,13 @@ def _channel(channel: Table, identity: Identity) -> ChannelConfig:
     return ChannelConfig(ends["listen"], ends["peer"])
 
 
-def _witness(table: Table) -> Endpoint | EtcdConfig:
+def _witness(table: Table, arbiter: Arbiter) -> Endpoint | EtcdConfig | None:
+    if arbiter is not Arbiter.WITNESS:
+        for name in ("address", "etcd"):
+            if table.has(name):  # whoever names a witness wants it asked
+                found = f'a witness, beside arbiter = "{arbiter}", which asks none'
+                table.problem(name, found, 'either arbiter = "witness" or no witness')
+        return None
     if not table.has("etcd"):
         return table.endpoint("address")
     if table.has("address"):

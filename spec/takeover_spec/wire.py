@@ -14,11 +14,11 @@ of the protocol.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import cast, get_args
 
 from takeover_spec.codec import Malformed, kind_of, of_kind, parse_json, plain
-from takeover_spec.words import Constants, Status
+from takeover_spec.words import Arbiter, Constants, Status
 
 PROTOCOL = 1
 """The version of the wire protocol; both ends must have the same."""
@@ -52,13 +52,14 @@ class Hello:
     drift_ppm: int
     expiry_slack_ns: int
     synchronous: bool
+    arbiter: str = Arbiter.WITNESS.value
+    """`witness`, `crash-stop` or `operator`."""
 
 
-def hello(pair: str, party: str, run: int, c: Constants) -> Hello:
+def hello(pair: str, party: str, run: int, c: Constants, arbiter: Arbiter = Arbiter.WITNESS) -> Hello:
     """The `Hello` of a party."""
-    return Hello(
-        PROTOCOL, pair, party, run, c.lease_ns, c.promise_ns, c.drift_ppm, c.expiry_slack_ns, c.synchronous
-    )
+    lengths = c.lease_ns, c.promise_ns, c.drift_ppm, c.expiry_slack_ns
+    return Hello(PROTOCOL, pair, party, run, *lengths, c.synchronous, arbiter.value)
 
 
 # --- active server to passive server -------------------------------------------------------------------------
@@ -334,7 +335,7 @@ def frame_length(prefix: bytes) -> int:
 
 def agree(mine: Hello, theirs: Hello, expected: tuple[str, ...]) -> str:
     """Why these two cannot talk; empty if they can. `expected` are the parties that may be on the other end."""
-    for name in ("protocol", "pair", "lease_ns", "promise_ns", "drift_ppm", "expiry_slack_ns", "synchronous"):
+    for name in (f.name for f in fields(Hello) if f.name not in ("party", "run")):
         if getattr(mine, name) != getattr(theirs, name):
             return f"{name} is {getattr(mine, name)!r} here and {getattr(theirs, name)!r} there"
     if theirs.party not in expected:

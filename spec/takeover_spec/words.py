@@ -6,7 +6,7 @@ Enumerations are whole numbers so that a symbolic term can stand for one; a trac
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 PPM = 1_000_000
 """Parts in a million: the unit of `Constants.drift_ppm`, as a whole."""
@@ -54,6 +54,17 @@ class Cause(IntEnum):
     """A person ordered it, and accepts what it loses (REJOIN-4)."""
     RESUMED = 4
     """It was active last and had logged nothing yet: its own takeover was cut, and goes on (SWITCH-2)."""
+
+
+class Arbiter(StrEnum):
+    """Who plays the witness's part (PROTOCOL.md, "Without a witness")."""
+
+    WITNESS = "witness"
+    """A third party: the only one under which the properties need no assumption about who is dead."""
+    CRASH_STOP = "crash-stop"
+    """Each server for itself, for whom silence means dead."""
+    OPERATOR = "operator"
+    """Each server for itself, on a person's order alone."""
 
 
 @dataclass(frozen=True, slots=True)

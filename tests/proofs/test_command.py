@@ -35,7 +35,7 @@ def _run(file: Path, *words: str) -> tuple[int, dict[str, Any]]:
 
 def _only(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """Let `everything` be the obligations of one step, so that a test is quick."""
-    few = Selection(tuple(o for o in obligations() if o.step == step), PROPERTIES, core=False)
+    few = Selection(tuple(o for o in obligations() if o.step == step), PROPERTIES, (), core=False)
     monkeypatch.setattr(command, "select", lambda ids: few)
 
 
@@ -45,7 +45,13 @@ def test_a_property_is_proved(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert (Exit.HOLDS, "proved") == (status, written["verdict"])
     lease = [clause for clause in CLAUSES if clause.layer == "lease"]
     expected = [o.id for o in obligations() if o.clause in lease]
-    assert expected == [o["id"] for o in written["obligations"]]
+    assert expected == [o["id"] for o in written["obligations"] if o["arbiter"] == "witness"]
+    own = [o for _, of_own in select(["one-holder"]).own for o in of_own]
+    expected += [o.id for o in own]
+    assert len(expected) == len(written["obligations"])
+    assert {"crash-stop": ["one-holder"], "operator": ["one-holder"]} == {
+        arbiter: list(rows) for arbiter, rows in written["own_arbiters"].items()
+    }
     assert {"proved"} == {o["verdict"] for o in written["obligations"]}
     assert list(EXAMPLES) == [e["id"] for e in written["examples"]]
     assert {"found"} == {e["verdict"] for e in written["examples"]}

@@ -15,9 +15,10 @@ from takeover_proofs.induction import (
     kinds_of_step,
     name_of,
     obligations,
+    obligations_of_own,
     prove,
 )
-from takeover_proofs.invariant import CLAUSES, Clause
+from takeover_proofs.invariant import CLAUSES, Clause, clauses_under
 from takeover_proofs.rulebook import EVERY_RULE
 from takeover_proofs.symbols import QUEUE_WORDS, STEPS, TIMES
 from takeover_proofs.world import Nature
@@ -33,6 +34,27 @@ def test_every_clause_is_kept(step: str) -> None:
     results = list(prove(lambda obligation: obligation.step == step))
     assert len(CLAUSES) == len(results)
     assert [] == [(r.obligation.id, r.verdict) for r in results if r.verdict != PROVED]
+
+
+OWN = [(nature, step) for nature, of_own in obligations_of_own() for step in sorted({o.step for o in of_own})]
+
+
+@pytest.mark.parametrize(("nature", "step"), OWN, ids=[f"{nature.arbiter}-{step}" for nature, step in OWN])
+def test_every_clause_is_kept_with_arbiters_of_their_own(nature: Nature, step: str) -> None:
+    """The same where there is no witness, for what is said to hold then."""
+    results = list(prove(lambda obligation: obligation.step == step, nature=nature))
+    assert len(clauses_under(nature.arbiter)) == len(results)
+    assert [] == [(r.obligation.id, r.verdict) for r in results if r.verdict != PROVED]
+
+
+def test_a_property_that_fails_is_refuted() -> None:
+    """What an example shows not to hold is not proved either; and nothing is concluded from it."""
+    for clause in CLAUSES:
+        for arbiter in clause.fails_under:
+            cases = list(induction._cases(act.Release, EVERY_RULE, Nature(arbiter=arbiter)))
+            cases += induction._cases(act.Record, EVERY_RULE, Nature(arbiter=arbiter))
+            assert REFUTED in {case.decide(clause, 20_000) for case in cases}
+            assert clause.is_carried
 
 
 def test_nothing_is_left_out() -> None:
@@ -54,6 +76,7 @@ def test_the_properties_are_among_them() -> None:
         "drained-before-serving",
         "switchover-loses-nothing",
         "switchover-settles",
+        "takes-over-in-time",
         "exact-loss",
     } == {clause.name for clause in CLAUSES if clause.is_property}
 

@@ -101,7 +101,8 @@ def test_both_readings_agree_along_the_examples(
 
 
 @pytest.mark.parametrize(
-    "name", ["SYNC-1:weaker", "REJOIN-2:twice", "ROLE-1", "LEASE-4", "durable", "truthful"]
+    "name",
+    ["SYNC-1:weaker", "REJOIN-2:twice", "ROLE-1", "LEASE-4", "durable", "truthful", "silence", "operator"],
 )
 def test_both_readings_agree_along_runs_that_break_rules(name: str) -> None:
     """The same for runs in which a rule is broken: a reading of a rule that is always true would be noticed here."""

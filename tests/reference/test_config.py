@@ -13,7 +13,7 @@ from takeover.applications.applications import ApplicationConfig
 from takeover.config import EtcdConfig, load_node, load_witness
 from takeover.endpoint import Endpoint
 from takeover.errors import ConfigurationError
-from takeover_spec.words import Constants, Identity
+from takeover_spec.words import Arbiter, Constants, Identity
 
 MS = 1_000_000
 
@@ -411,3 +411,22 @@ def test_the_default_file_explains_every_option(name: str) -> None:
     keys = [i for i, line in enumerate(lines) if re.match(r"(# )?[a-z_]+ = ", line)]
     assert len(keys) >= 10
     assert [] == [lines[i] for i in keys if not lines[i - 1].startswith("# ") or lines[i - 1] == "# "]
+
+
+@pytest.mark.parametrize("arbiter", ["crash-stop", "operator"])
+def test_a_pair_without_a_witness(arbiter: str, tmp_path: Path) -> None:
+    """It names none; and a server says to whom it was told to listen."""
+    file = tmp_path / "node.toml"
+    without = NODE.replace('[witness]\naddress = "127.0.0.1:7401"\n', "")
+    file.write_text(f'arbiter = "{arbiter}"\n{without}')
+    config = load_node(file)
+    assert (Arbiter(arbiter), None) == (config.arbiter, config.witness)
+    file.write_text(f'arbiter = "{arbiter}"\n{NODE}')
+    with pytest.raises(ConfigurationError, match=rf"witness\.address: found a witness.*{arbiter}"):
+        load_node(file)
+    file.write_text(without)
+    with pytest.raises(ConfigurationError, match=r"witness\.address"):
+        load_node(file)
+    file.write_text(f'arbiter = "luck"\n{NODE}')
+    with pytest.raises(ConfigurationError, match=r"arbiter: found 'luck'; expected .* or \"operator\""):
+        load_node(file)

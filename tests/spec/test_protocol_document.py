@@ -252,7 +252,7 @@ def properties_and_assumptions(text: str) -> Iterator[str]:
     """Every property and every assumption that the proofs know has a row."""
     for title, coded in (
         ("9. Properties", {clause.name for clause in CLAUSES if clause.is_property}),
-        ("10. Assumptions", set(_names(Nature))),
+        ("10. Assumptions", set(_names(Nature)) - {"arbiter"}),
     ):
         yield from (f"{name} is not in {title}" for name in sorted(coded - set(_rows(_section(text, title)))))
 

@@ -27,6 +27,7 @@ from takeover_spec.words import Identity
 if TYPE_CHECKING:
     from takeover.node import Node
     from takeover.witness.etcd_link import EtcdLink
+    from takeover.witness.own_arbiter_link import OwnArbiterLink
 
 log = logging.getLogger("takeover.links")
 
@@ -168,6 +169,12 @@ class WitnessLink(Link):
     def _went_down(self) -> None:
         """Nothing is on its way that would have to be stopped."""
 
+    def peer_said(self, message: wire.Message) -> None:
+        """What the servers say to each other is not for a witness."""
+
+    def peer_connected(self) -> None:
+        """Nor that they can."""
+
     def start(self) -> None:
         """Keep it up from now on."""
         self._dialling = self._node.start_task(self._keep())
@@ -188,9 +195,13 @@ class WitnessLink(Link):
         self._node.tell(ev.WitnessSaid(message))
 
 
-def witness_link(node: Node, hello: wire.Hello) -> WitnessLink | EtcdLink:
+def witness_link(node: Node, hello: wire.Hello) -> WitnessLink | EtcdLink | OwnArbiterLink:
     """The link to the kind of witness that this server was told of. Raises `ConfigurationError`."""
     config = node.config.witness
+    if config is None:
+        from takeover.witness.own_arbiter_link import OwnArbiterLink  # which looks up to this module
+
+        return OwnArbiterLink(node)
     if isinstance(config, Endpoint):
         return WitnessLink(node, hello)
     from takeover.witness.etcd_link import EtcdLink  # here alone, for nobody else needs its library
@@ -244,12 +255,14 @@ class PeerLink(Link):
     def _came_up(self) -> None:
         self._went_down()  # what was on its way over the link before is not on this one
         self._node.tell(ev.Connected())
+        self._node.witness.peer_connected()
 
     def _went_down(self) -> None:
         self.stop_sending()
         self.received.stop()
 
     async def _heard(self, message: wire.Message) -> None:
+        self._node.witness.peer_said(message)
         match message:
             case wire.CopyBegin():
                 if self._connection:

@@ -18,6 +18,7 @@ from takeover.commands.key_making import CERTIFICATE_DAYS, exchange_authority, r
 from takeover.commands.pair_files import PairPlan, PublicAddress, write_pair
 from takeover.endpoint import Endpoint
 from takeover.errors import CallerError
+from takeover_spec.words import Arbiter
 
 HERE = {"primary": "127.0.0.1", "secondary": "127.0.0.2", "witness": "127.0.0.3"}
 """Hosts of a pair that is all on this machine."""
@@ -47,6 +48,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=PUBLIC_HERE,
         metavar="ADDRESS",
         help=f"what clients use: ADDRESS/PREFIX, with --interface, or HOST:PORT of a listener ({PUBLIC_HERE})",
+    )
+    parser.add_argument(
+        "--arbiter",
+        choices=list(Arbiter),
+        default=Arbiter.WITNESS,
+        help="who settles which server is active: a third machine (witness), or none: see the configuration",
     )
     parser.add_argument("--interface", metavar="NAME", help="where the active server puts the public address")
     parser.add_argument(
@@ -98,6 +105,7 @@ def _make(directory: Path, arguments: argparse.Namespace) -> list[str]:
         arguments.witness,
         _public(arguments.public, arguments.interface),
         arguments.days,
+        Arbiter(arguments.arbiter),
     )
     if not plan.is_local and arguments.public == PUBLIC_HERE:
         raise CallerError("--public is needed: a pair on several machines has an address that clients use")
@@ -118,8 +126,20 @@ def _commands(directory: Path, plan: PairPlan) -> list[str]:
         nodes = [
             f"takeover node --config {directory}/{party}/node.toml" for party in ("primary", "secondary")
         ]
+        if not plan.has_witness:
+            return [f"  {command}" for command in (*nodes, _begin(f"{directory}/primary/node.toml"))]
         return [f"  {command}" for command in (f"{witness} --new && {witness}", *nodes)]
-    return [f"  {_deploy(directory, party, str(getattr(plan, party)))}" for party in _PARTIES]
+    parties = [party for party in _PARTIES if party != "witness" or plan.has_witness]
+    deployed = [_deploy(directory, party, str(getattr(plan, party))) for party in parties]
+    begin = (
+        [] if plan.has_witness else [f"ssh root@{plan.primary} '{_begin(_HOME['primary'] + '/node.toml')}'"]
+    )
+    return [f"  {command}" for command in (*deployed, *begin)]
+
+
+def _begin(config: str) -> str:
+    """Without a witness, a person says which server begins."""
+    return f"takeover promote --config {config} --accept-loss"
 
 
 def _deploy(directory: Path, party: str, host: str) -> str:

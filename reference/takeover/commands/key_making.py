@@ -12,6 +12,7 @@ newest authority, and the one that its present certificate comes from.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -89,14 +90,20 @@ class Authority:
         return _certificate_pem(builder.sign(self.key, hashes.SHA256())), _key_pem(key)
 
 
-def make_keys(directory: Path, pair: str, days: int = CERTIFICATE_DAYS) -> None:
+SERVERS = PARTIES[:2]
+"""The parties of a pair without a witness."""
+
+
+def make_keys(
+    directory: Path, pair: str, days: int = CERTIFICATE_DAYS, parties: Sequence[str] = PARTIES
+) -> None:
     """Make all keys of a new pair: the authority's in `directory`/authority, a party's in `directory`/PARTY/keys.
 
     The first must not leave the operator's hands; each of the others is for one machine.
     """
     authority = Authority.make(pair)
     _write_authority(directory, authority)
-    for party in PARTIES:
+    for party in parties:
         keys = directory / party / "keys"
         keys.mkdir(mode=0o700, parents=True)
         _write(keys / AUTHORITY_FILE, _certificate_pem(authority.certificate))
@@ -107,7 +114,7 @@ def make_keys(directory: Path, pair: str, days: int = CERTIFICATE_DAYS) -> None:
 def renew(directory: Path, days: int = CERTIFICATE_DAYS) -> None:
     """Give every party a new key and certificate, in the place of the ones `make_keys` made. Raises CallerError."""
     authority = read_authority(directory)
-    for party in PARTIES:
+    for party in _parties(directory):
         keys = directory / party / "keys"
         _write(keys / AUTHORITY_FILE, _believed(keys, authority))
         _write_own(keys, authority, _pair_of(authority), party, days)
@@ -116,10 +123,15 @@ def renew(directory: Path, days: int = CERTIFICATE_DAYS) -> None:
 def exchange_authority(directory: Path) -> None:
     """Make a new authority, and have every party believe it beside the one it has. Raises CallerError."""
     authority = Authority.make(_pair_of(read_authority(directory)))
-    for party in PARTIES:
+    for party in _parties(directory):
         keys = directory / party / "keys"
         _write(keys / AUTHORITY_FILE, _believed(keys, authority))
     _write_authority(directory, authority)
+
+
+def _parties(directory: Path) -> tuple[str, ...]:
+    """The pair's parties: a pair without a witness has no directory for one."""
+    return PARTIES if (directory / "witness").exists() else SERVERS
 
 
 def read_authority(directory: Path) -> Authority:

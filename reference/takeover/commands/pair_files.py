@@ -18,9 +18,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from takeover.capabilities import NET_ADMIN, NET_RAW
-from takeover.commands.key_making import CERTIFICATE_DAYS, make_keys
+from takeover.commands.key_making import CERTIFICATE_DAYS, SERVERS, make_keys
 from takeover.endpoint import Endpoint
 from takeover.errors import OwnFault
+from takeover_spec.trace import PARTIES
+from takeover_spec.words import Arbiter
 
 CHANNEL_PORT = 7400
 WITNESS_PORT = 7401
@@ -57,18 +59,26 @@ class PairPlan:
     """What clients use; an endpoint is one on which the server itself listens, and passes clients on."""
     days: int = CERTIFICATE_DAYS
     """How long the parties' certificates are valid, in days."""
+    arbiter: Arbiter = Arbiter.WITNESS
+    """Who plays the witness's part."""
+
+    @property
+    def has_witness(self) -> bool:
+        """Whether there is a third machine."""
+        return self.arbiter is Arbiter.WITNESS
 
     @property
     def is_local(self) -> bool:
         """Whether all of it is on this one machine."""
         if not isinstance(self.public, Endpoint):
             return False
-        return all(map(_is_loopback, (self.primary, self.secondary, self.witness, self.public.host)))
+        witness = (self.witness,) if self.has_witness else ()
+        return all(map(_is_loopback, (self.primary, self.secondary, *witness, self.public.host)))
 
 
 def write_pair(directory: Path, plan: PairPlan) -> list[Path]:
     """Write everything into `directory`, which is empty or absent; the files, in the order of their names."""
-    make_keys(directory, plan.name, plan.days)
+    make_keys(directory, plan.name, plan.days, PARTIES if plan.has_witness else SERVERS)
     for party, host, peer in (
         ("primary", plan.primary, plan.secondary),
         ("secondary", plan.secondary, plan.primary),
@@ -79,7 +89,8 @@ def write_pair(directory: Path, plan: PairPlan) -> list[Path]:
             "identity": party,
             "channel.listen": str(Endpoint(host, CHANNEL_PORT)),
             "channel.peer": str(Endpoint(peer, CHANNEL_PORT)),
-            "witness.address": str(Endpoint(plan.witness, WITNESS_PORT)),
+            "arbiter": str(plan.arbiter),
+            "witness.address": str(Endpoint(plan.witness, WITNESS_PORT)) if plan.has_witness else None,
             **_public_identity(plan.public, application),
             "application.command": demonstration(application),
             "application.health": str(application),
@@ -87,14 +98,16 @@ def write_pair(directory: Path, plan: PairPlan) -> list[Path]:
         (directory / party / "node.toml").write_text(fill(_default("default_node.toml"), values))
         unit = _unit("takeover-node.service", plan.public)
         (directory / party / "takeover-node.service").write_text(unit)
-    values = {
-        "pair": plan.name,
-        "listen": str(Endpoint(plan.witness, WITNESS_PORT)),
-        "data_directory": "data",
-    }
-    (directory / "witness" / "witness.toml").write_text(fill(_default("default_witness.toml"), values))
-    (directory / "witness" / "takeover-witness.service").write_text(_unit("takeover-witness.service", None))
+    if plan.has_witness:
+        _write_witness(directory / "witness", plan)
     return sorted(path for path in directory.rglob("*") if path.is_file())
+
+
+def _write_witness(directory: Path, plan: PairPlan) -> None:
+    listen = str(Endpoint(plan.witness, WITNESS_PORT))
+    values: Values = {"pair": plan.name, "listen": listen, "data_directory": "data"}
+    (directory / "witness.toml").write_text(fill(_default("default_witness.toml"), values))
+    (directory / "takeover-witness.service").write_text(_unit("takeover-witness.service", None))
 
 
 def demonstration(listen: Endpoint) -> list[str]:

@@ -3,6 +3,8 @@
 For when the server with the latest data is gone for good, or was active alone and has restarted. It still takes the
 witness's lease, so the other server's grants are over first. Without `--accept-loss` it says what would be lost, and
 does nothing.
+
+Where there is no witness, this is a person's word that the other server is down, and it is believed.
 """
 
 from __future__ import annotations
@@ -13,6 +15,12 @@ from takeover.cli import Exit
 from takeover.commands import giving_orders
 from takeover.commands.giving_orders import DONE, REFUSED, UNDECIDED, Outcome
 from takeover.config import NodeConfig
+from takeover_spec.words import Arbiter
+
+_WORD = """\
+There is no witness. With --accept-loss you say: I have SEEN that the other server is down, or it is passive and was not
+promoted too; and this one was active last, or has all that the other one wrote. If not so, both will be active."""
+"""What a person says with the order."""
 
 SLACK_S = 30.0
 """How long the takeover may take beyond the longest grants, in seconds."""
@@ -21,7 +29,11 @@ SLACK_S = 30.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     giving_orders.configure(parser)
-    parser.add_argument("--accept-loss", action="store_true", help="do it; what is lost stays lost")
+    parser.add_argument(
+        "--accept-loss",
+        action="store_true",
+        help="do it; what is lost stays lost. Without a witness: the other server was seen to be down",
+    )
 
 
 def run(arguments: argparse.Namespace) -> Exit:
@@ -36,6 +48,8 @@ def run(arguments: argparse.Namespace) -> Exit:
             print(
                 "      and whatever the other server wrote that never reached this one, acknowledged or not"
             )
+        if config.arbiter is not Arbiter.WITNESS:
+            print(_WORD)
         if not arguments.accept_loss:
             return Outcome(REFUSED, "REJOIN-4", "nothing was done: say --accept-loss to do it")
         refused = giving_orders.give(config, "promote")

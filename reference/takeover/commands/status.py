@@ -93,10 +93,11 @@ def _row(name: str, text: str) -> list[str]:
 
 
 def _links(status: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{party} {'connected' if status[f'{party}_connected'] else 'NOT connected'}"
-        for party in ("peer", "witness")
-    )
+    parties = ("peer", "witness") if status["arbiter"] == "witness" else ("peer",)
+    links = [
+        f"{party} {'connected' if status[f'{party}_connected'] else 'NOT connected'}" for party in parties
+    ]
+    return ", ".join(links if len(links) > 1 else [*links, f"no witness ({status['arbiter']})"])
 
 
 def _public_identity(identity: dict[str, Any]) -> str:
@@ -144,6 +145,8 @@ def _peer(status: dict[str, Any]) -> str:
 
 
 def _takeover(status: dict[str, Any]) -> str:
+    if status["waits_for_person"]:
+        return "WAITS FOR A PERSON who has seen that the other server is down: takeover promote"
     if status["resynchronise"]:
         return "not possible before this server has been resynchronised"
     refrain = status["last_refrain"]

@@ -79,6 +79,8 @@ def _tell(arguments: argparse.Namespace, know: WitnessKnowledge) -> Exit:
 
 def _tell_etcd(file: Path, know: WitnessKnowledge) -> None:
     node = load_node(file)
+    if node.witness is None:
+        raise CallerError(f'{file}: arbiter = "{node.arbiter}": this pair has no witness to tell anything')
     if isinstance(node.witness, Endpoint):
         raise CallerError(
             f"{file}: this node's witness runs at {node.witness}: name its own file, and do it there"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from takeover.core.ordering import promotion
 from takeover.core.state import status_upto
 from takeover.linux import boottime_ns
+from takeover.witness.own_arbiter_link import OwnArbiterLink
 from takeover_spec.knowledge import Knowledge, lapsed
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def status_of_node(node: Node) -> dict[str, Any]:
         },
         "peer_connected": node.peer.connected,
         "witness_connected": node.witness.connected,
+        "arbiter": str(node.config.arbiter),
+        "waits_for_person": not know.active and know.given_until <= now and _waits_for_a_person(node),
         "last_refrain": {"clause": refrain.clause, "reason": refrain.reason} if refrain else None,
         "refusals": [
             {"at": r.at.isoformat(timespec="milliseconds"), "clause": r.clause, "reason": r.reason}
@@ -67,6 +70,14 @@ def status_of_node(node: Node) -> dict[str, Any]:
         "applications": node.serving.conditions.as_values(),
         "trace": str(node.trace.path),
     }
+
+
+def _waits_for_a_person(node: Node) -> bool:
+    return (
+        isinstance(node.witness, OwnArbiterLink)
+        and node.witness.waits_for_a_person
+        and not node.core.know.promoted
+    )
 
 
 def _promotion(know: Knowledge) -> dict[str, int]:

@@ -103,7 +103,7 @@ def beat(turn: Turn) -> None:
         say_released(turn)
         turn.note(beat_at=turn.now + turn.settings.beat_ns // ASKS_PER_BEAT)
         if turn.now >= turn.know.given_until:
-            if _was_cut(turn):
+            if turn.settings.resumes and _was_cut(turn):
                 turn.do(act.Promote(turn.know.epoch, turn.know.applied, turn.know.applied, False))
             reason = why_not(turn)
             if reason:

@@ -39,6 +39,9 @@ class Settings:
     """`counted_ns` of the lease."""
     promise_counted_ns: int
     """`counted_ns` of the promise."""
+    resumes: bool = True
+    """A takeover of its own that was cut goes on by itself (REJOIN-4): only a witness knows that nobody succeeded
+    it."""
 
 
 @dataclass(frozen=True, slots=True)

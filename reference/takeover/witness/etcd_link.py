@@ -64,6 +64,12 @@ class EtcdLink:
         self._waiting[type(message)] = message
         self._said.set()
 
+    def peer_said(self, message: wire.Message) -> None:
+        """What the servers say to each other is not for a witness."""
+
+    def peer_connected(self) -> None:
+        """Nor that they can."""
+
     def hang_up(self) -> None:
         """Connect anew, with what the files of keys and passwords hold now."""
         self._renew = True

@@ -18,7 +18,7 @@ from takeover.commands.pair_files import fill
 from takeover.config import load_node, load_witness
 from takeover.endpoint import Endpoint
 from takeover.errors import OwnFault
-from takeover_spec.words import Identity
+from takeover_spec.words import Arbiter, Identity
 
 FAR = [
     "--primary",
@@ -225,3 +225,21 @@ def complaints(unit: Path) -> str:
         return "" if settings(unit)["Type"] == "notify" else settings(unit)["Type"]
     command = ["systemd-analyze", "verify", "--man=no", str(unit)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stderr
+
+
+@pytest.mark.parametrize("arbiter", ["crash-stop", "operator"])
+def test_a_pair_without_a_witness(arbiter: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two configurations, no third party, and the order that begins it; its keys can be renewed like any."""
+    pair = tmp_path / "pair"
+    assert Exit.HOLDS == init(pair, "--arbiter", arbiter)
+    assert not (pair / "witness").exists()
+    configs = [load_node(pair / party / "node.toml") for party in ("primary", "secondary")]
+    assert [(Arbiter(arbiter), None)] * 2 == [(config.arbiter, config.witness) for config in configs]
+    promote = capsys.readouterr().out.splitlines()[-1]
+    assert f"  takeover promote --config {pair}/primary/node.toml --accept-loss" == promote
+    assert Exit.HOLDS == init(pair, "--renew")
+    assert Exit.HOLDS == init(pair, "--renew-authority")
+    assert not (pair / "witness").exists()
+    far = [word for word in FAR if word not in ("--witness", "2001:db8::3")]
+    assert Exit.HOLDS == init(tmp_path / "far", *far, "--arbiter", arbiter)
+    assert "takeover promote --config /var/lib/takeover/node.toml" in capsys.readouterr().out

@@ -37,6 +37,8 @@ STATUS: dict[str, Any] = {
     "grants": {"lease_ms": 940, "promise_ms": 0, "given_ms": 0},
     "peer_connected": True,
     "witness_connected": False,
+    "arbiter": "witness",
+    "waits_for_person": False,
     "unsafe_queue": {"updates": 2, "bytes": 3 << 19, "bytes_max": 256 << 20},
     "safe_queue": {"updates": 0, "bytes": 0},
     "last_refrain": None,
