@@ -61,6 +61,9 @@ REFUSED_LOG_S = 1.0
 DISK_QUICK_S = 0.02
 """For so long, in seconds, the disk is waited for and nothing else: most times it is done by then."""
 
+GOODBYE_S = 1.0
+"""For so long, in seconds, a server that stops waits for a connection to say goodbye over, where it has none."""
+
 DISK_LOOK_S = 0.005
 """How often the grants are seen to while the disk is waited for, in seconds."""
 
@@ -102,6 +105,7 @@ class Node:
         self.core, self._first = begin(settings, found, self._began, self.promised.longest_ns)
         self._looked_at = self._began  # when the core was last told the time
         self._looked_before = 0  # the end of the promise before which the identity was told to look
+        self._leave_at = 0
         self._woken = asyncio.Event()
         self.offers = Offers(self._woken.set)
         self.performer = Performer(self)
@@ -154,7 +158,7 @@ class Node:
             self.start_task(self.keys.keep_reminding())
             self._manager.ready()
             log.info("the server runs, passive", extra={"fields": {"trace": str(self.trace.path)}})
-            while not (self.core.stopping and not self.inbox):
+            while not self._may_leave():
                 await self._wait()
                 if self._failure:
                     raise self._failure
@@ -164,6 +168,13 @@ class Node:
         finally:
             self._manager.stopping()
             await self._close()
+
+    def _may_leave(self) -> bool:
+        """Whether it was told to stop, and the peer was told, or cannot be (ROLE-4)."""
+        if not self.core.stopping or self.inbox:
+            self._leave_at = boottime_ns() + int(GOODBYE_S * 1e9)
+            return False
+        return self.peer.connected or bool(self.core.know.peer_left) or boottime_ns() > self._leave_at
 
     async def _wait(self) -> None:
         self._woken.clear()

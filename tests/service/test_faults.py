@@ -152,6 +152,23 @@ def test_a_cut_link_is_no_failover(tmp_path: Path) -> None:
     in_scene(tmp_path, play)
 
 
+def test_a_goodbye_waits_for_a_link_that_is_being_made_anew(tmp_path: Path) -> None:
+    """ROLE-4: the active server is stopped while there is none, as when keys are exchanged: there is no failover."""
+
+    async def play(scene: Scene) -> None:
+        primary, secondary = scene.parties["primary"], scene.parties["secondary"]
+        await scene.link.cut()
+        stopping = asyncio.create_task(primary.stop())
+        await until("the primary to step down", lambda: logs(primary, "is not active in epoch 1 any more"))
+        await scene.link.mend()
+        assert "" == await stopping
+        why = "the peer announced that it shuts down"
+        await until("the secondary to leave it at that", lambda: logs(secondary, why))
+        assert ("passive", 1) == tuple(status(scene, "secondary")[k] for k in ("role", "epoch"))
+
+    in_scene(tmp_path, play)
+
+
 def test_without_the_witness_the_promise_is_enough(tmp_path: Path) -> None:
     """The witness dies: the active holds on under the passive's promise, also past the lease; then it restarts."""
 

@@ -34,10 +34,10 @@ async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back
     Cancelling resets both sides.
     """
     try:
-        _reset_on_close(writer)
+        _instruct(writer)
         backend_reader, backend_writer = await asyncio.open_connection(backend.host, backend.port)
         try:
-            _reset_on_close(backend_writer)
+            _instruct(backend_writer)
             async with asyncio.TaskGroup() as directions:
                 directions.create_task(_copy(reader, backend_writer))
                 directions.create_task(_copy(backend_reader, writer))
@@ -51,8 +51,11 @@ async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back
         writer.transport.abort()
 
 
-def _reset_on_close(writer: asyncio.StreamWriter) -> None:
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+def _instruct(writer: asyncio.StreamWriter) -> None:
+    """Reset on close; and pass on what is small at once, which asyncio sees to only for whoever dials."""
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -203,17 +203,23 @@ class Stage:
     def __init__(self) -> None:
         self._line = Netlink(ROUTE)
         self._bridge = self._add("public", nested(18, attribute(1, text("bridge"))))
-        self._hosts = 0
+        self._made: list[Host] = []
         self._kept: list[object] = []
 
     def keep(self, thing: object) -> None:
         """Keep something open as long as the stage."""
         self._kept.append(thing)
 
+    def close(self) -> None:
+        """What it holds open is closed; the network stays for as long as there is anything in it."""
+        self._line.close()
+        for host in self._made:
+            os.close(host.namespace)
+
     def host(self, *more: str) -> Host:
         """A machine with addresses of its own on the public network, and with `more` interfaces that lead there too."""
-        self._hosts += 1
-        host = Host(self._hosts)
+        host = Host(len(self._made) + 1)
+        self._made.append(host)
         for number, name in enumerate(("eth0", *more)):
             self._plug_in(host, name, number)
         with host:

@@ -26,9 +26,12 @@ class Setting:
         self.backend = backend
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
+        self.client: socket.socket
+        """The relay's end of its connection with the client."""
         self.endpoint: Endpoint
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.client = writer.get_extra_info("socket")
         self.task = asyncio.create_task(relay(reader, writer, self.backend))
         await asyncio.wait({self.task})
         self.over.set_result(None)
@@ -51,7 +54,7 @@ async def relayed(backend: Backend) -> AsyncIterator[Setting]:
 @contextlib.asynccontextmanager
 async def in_front_of(backend: Endpoint) -> AsyncIterator[Setting]:
     setting = Setting(backend)
-    front = await asyncio.start_server(setting.serve, "127.0.0.1", 0)
+    front = await asyncio.start_server(setting.serve, sock=socket.create_server(("127.0.0.1", 0)))
     setting.endpoint = endpoint_of(front)
     async with front:
         yield setting
@@ -141,6 +144,20 @@ def test_a_slow_client_gets_everything() -> None:
                     await asyncio.sleep(0.001)  # the client's own slowness is what is tried here
                 assert payload == received
                 await setting.over
+
+    run(scenario())
+
+
+def test_small_answers_are_not_held_back() -> None:
+    """The kernel would wait 40 ms with each second one, and asyncio does not forbid it for an accepted socket."""
+
+    async def scenario() -> None:
+        async with relayed(never_end) as setting:
+            reader, writer = await setting.connect()
+            assert b"welcome" == await reader.readexactly(7)
+            assert setting.client.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            writer.transport.abort()
+            await setting.over
 
     run(scenario())
 

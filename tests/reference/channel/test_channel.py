@@ -84,6 +84,7 @@ class Door:
         self.endpoint = Endpoint("127.0.0.1", free_port())
         self.let_in: list[str] = []
         self.heard: list[wire.Message] = []
+        self.accepted: list[Connection] = []
         self.dialled: list[Connection] = []
         mine = Keys(keys / "primary" / "keys", PAIR, "primary")
         expected = ("secondary",)
@@ -92,6 +93,7 @@ class Door:
 
     async def _serve(self, connection: Connection) -> None:
         self.let_in.append(connection.theirs.party)
+        self.accepted.append(connection)
         async for message in connection.messages():
             self.heard.append(message)
 
@@ -551,6 +553,19 @@ def test_strangers_on_their_way_in_wait_and_do_not_shut_the_door(
                 writer.transport.abort()
 
     asyncio.run(play())
+
+
+def test_small_messages_are_not_held_back(keys: Path) -> None:
+    """Neither by whoever dialled nor by whoever was dialled: the kernel would wait 40 ms with each second one."""
+
+    async def play() -> list[int]:
+        async with listening(keys) as door:
+            await door.dial()
+            await until(lambda: door.accepted)
+            ends = [end._writer.get_extra_info("socket") for end in (*door.dialled, *door.accepted)]
+            return [end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for end in ends]
+
+    assert [1, 1] == asyncio.run(play())
 
 
 def test_no_session_is_resumed_and_no_name_is_sent(keys: Path) -> None:
