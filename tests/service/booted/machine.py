@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.reference.address.freezer import own_cgroup
 from tests.reference.address.stage import Host
 
 import takeover
@@ -65,7 +66,7 @@ class Booted:
         """Boot. `host` is its network; its logs will be in `directory`/log."""
         self.host = host
         self._directory = directory
-        self._cgroup = _own_cgroup() / f"takeover-{os.getpid()}-{host.number}"
+        self._cgroup = own_cgroup() / f"takeover-{os.getpid()}-{host.number}"
         for name, text in UNITS.items():
             file = directory / "units" / name
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -157,13 +158,3 @@ class Booted:
         except OSError:
             return False
         return not self._cgroup.exists()
-
-
-def _own_cgroup() -> Path:
-    """The control group of this process, where cgroup2 is mounted."""
-    mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
-    (place, *_) = (Path(mount[1]) for mount in mounts if mount[2] == "cgroup2")
-    (own,) = (
-        line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")
-    )
-    return place / own.lstrip("/")
