@@ -23,12 +23,13 @@ from takeover_models.findings import CoreFailed
 from takeover_models.host import Host, Surroundings
 from takeover_models.images import Disk, Image, Queued, performed
 from takeover_models.kernel import Kernel
+from takeover_models.own_arbiter_host import OwnArbiterHost
 from takeover_models.shells import save_state, syncs_after, syncs_before
 from takeover_models.tallies import noticed
 from takeover_models.truth import Truth
 from takeover_spec import actions as act
 from takeover_spec import wire
-from takeover_spec.words import Identity
+from takeover_spec.words import Arbiter, Identity
 
 
 class ServerHost(Host):
@@ -41,6 +42,8 @@ class ServerHost(Host):
         self.disk = Disk()
         self.kernel = Kernel(self.account.constants.expiry_slack_ns)
         self.core: Core | None = None
+        self.own: OwnArbiterHost | None = None
+        """Its own arbiter, in a run without a witness."""
         self.event: ev.Event | None = None
         """What the present list of effects came of; None for the beginning."""
         self.restless = False
@@ -82,8 +85,11 @@ class ServerHost(Host):
         return self.kernel.holds(self.clock.shows)
 
     def wakes_at(self) -> int | None:
-        """When the core wants to be woken."""
-        return None if self.core is None else self.core.wake_at(self.now)
+        """When the core wants to be woken, or its arbiter to be looked at."""
+        if self.core is None:
+            return None
+        wakes_at = self.core.wake_at(self.now)
+        return min(wakes_at, self.own.looks_at) if self.own else wakes_at
 
     # --- its life ----------------------------------------------------------------------------------
 
@@ -100,6 +106,8 @@ class ServerHost(Host):
         self.account.begin(found)
         settings = self.around.setup.settings(self.me, self.around.runs)
         remembers = remembered(found, *image.unbroken(), image.last_carried_out())
+        if self.around.setup.kind is not Arbiter.WITNESS:
+            self.own = OwnArbiterHost(self, self.around.setup.kind, remembers, self.now)
         self.core, effects = self.around.cores.begin(settings, remembers, self.now)
         self.carry_out(effects)
 
@@ -114,7 +122,7 @@ class ServerHost(Host):
         if machine:
             self.kernel.until = None
             self.clock.shows = 0
-        self.core = None
+        self.core = self.own = None
         self._forget()
         self.end()
         self.around.network.disconnect(lose=False)
@@ -123,6 +131,10 @@ class ServerHost(Host):
         """Tell the core of an event and carry out what comes of it; whether anything did."""
         assert self.core is not None
         self.event, self.now = event, self.clock.shows
+        if self.own:
+            self.own.look()
+            if isinstance(event, ev.Connected):
+                self.own.connected()
         try:
             self.core, effects = self.around.cores.step(self.core, event, self.now)
         except (AssertionError, LookupError) as error:
@@ -133,6 +145,8 @@ class ServerHost(Host):
 
     def hear(self, message: wire.Message) -> None:
         """A message from the peer arrives; a copy's pieces are the shell's own."""
+        if self.own:
+            self.own.hear(message)
         if isinstance(message, wire.CopyBegin | wire.CopyPart | wire.CopyEnd):
             complete = self.assembly.add(message)
             if complete:
@@ -155,7 +169,10 @@ class ServerHost(Host):
                 self.say(message)
             case eff.SayWitness(message):
                 self._sync_before(message)
-                self.around.network.send(f"{self.index}w", message)
+                if self.own:
+                    self.own.say(message)
+                else:
+                    self.around.network.send(f"{self.index}w", message)
             case eff.TakeCopy():
                 self.copying = True
             case eff.StateLoss(epoch, kept, last):

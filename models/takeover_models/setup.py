@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 
 from takeover.core.state import Settings, counted_ns
-from takeover_spec.words import Constants, Identity
+from takeover_spec.words import Arbiter, Constants, Identity
 
 MS = 1_000_000
 """A millisecond, in nanoseconds."""
@@ -33,6 +33,13 @@ class Setup:
     """1 for the synchronous mode, 0 for the other."""
     shell: int = 0
     """Which shell the servers have (`shells.py`)."""
+    arbiter: int = 0
+    """Who arbitrates: 0 a witness, 1 crash-stop, 2 operator."""
+
+    @property
+    def kind(self) -> Arbiter:
+        """Who arbitrates."""
+        return tuple(Arbiter)[self.arbiter]
 
     def constants(self) -> Constants:
         """The pair's constants."""
@@ -55,6 +62,7 @@ class Setup:
             self.patience * MS,
             counted_ns(c.lease_ns, c.drift_ppm),
             counted_ns(c.promise_ns, c.drift_ppm),
+            resumes=self.kind is Arbiter.WITNESS,
         )
 
     def text(self) -> str:

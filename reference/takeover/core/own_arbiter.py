@@ -22,7 +22,8 @@ pair in epoch e, led by A:
   hearing it, which outlasts what A counts on from sending it (LEASE-4). So an A that is merely stopped has lapsed
   before B takes over; two servers are active only where A runs and cannot be heard.
 - *Who listens.* A silence counts only while this arbiter listened. After a gap in its own life (its process was
-  stopped) it waits anew: what was said meanwhile is in a buffer, unread.
+  stopped) it waits anew, for what was said meanwhile is in a buffer, unread; after a longer one it is as good as a
+  new run, for the peer may have taken it for dead.
 
 Nothing is kept on a disk: what an arbiter has to know after a restart is in the durable state of its server
 (`begin_own`). A grant of an epoch that was not begun is forgotten with the run that counted on it.
@@ -47,7 +48,11 @@ LOOKS_PER_LEASE = 8
 """How often in a lease's length the shell calls `look`."""
 
 GAPS_PER_LEASE = 4
-"""A gap of this part of a lease's length between two calls is one in which nobody listened."""
+"""After a gap of this part of a lease's length between two calls it waits anew."""
+
+LIVES_PER_LEASE = 2
+"""After a gap of this part of a lease's length it is as good as a new run: well before the peer may record it as
+gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +101,19 @@ def deduced(me: Identity, found: Knowledge) -> WitnessKnowledge:
 
 def look(arbiter: OwnArbiter, now: int) -> OwnArbiter:
     """The arbiter at `now`, `LOOKS_PER_LEASE` times a lease at least: whoever did not listen waits anew."""
-    constants, know = arbiter.witness.constants, arbiter.witness.know
-    if (now - arbiter.called_at) * GAPS_PER_LEASE > constants.lease_ns:
-        return replace(arbiter, witness=observe(arbiter.witness, know, now), heard_at=now, called_at=now)
+    witness = arbiter.witness
+    if (now - arbiter.called_at) * GAPS_PER_LEASE > witness.constants.lease_ns:
+        know = witness.know
+        if has_forgotten(arbiter, now):
+            know = WitnessKnowledge(epoch=know.epoch, holder=know.holder)
+        return replace(arbiter, witness=observe(witness, know, now), heard_at=now, called_at=now)
     return replace(arbiter, called_at=now)
+
+
+def has_forgotten(arbiter: OwnArbiter, now: int) -> bool:
+    """Whether it has to be told anew what it knew, because nobody listened for too long. Then make the channel anew."""
+    gone = (now - arbiter.called_at) * LIVES_PER_LEASE > arbiter.witness.constants.lease_ns
+    return gone and not arbiter.witness.know.ended
 
 
 def hear(arbiter: OwnArbiter, message: wire.Message, now: int) -> OwnArbiter:

@@ -59,14 +59,13 @@ class OwnArbiterLink:
 
     def say(self, message: wire.Message) -> None:
         """The server says this, and has the answer at once."""
-        now = boottime_ns()
-        self._arbiter = own.look(self._arbiter, now)
+        now = self._look()
         self._arbiter, effects = own.own_said(self._arbiter, message, now)
         self._do(effects)
 
     def peer_said(self, message: wire.Message) -> None:
         """The peer said this, over the channel."""
-        now = boottime_ns()
+        now = self._look()
         self._arbiter = own.hear(self._arbiter, message, now)
         self._arbiter, effects = own.peer_said(self._arbiter, message, now)
         self._do(effects)
@@ -87,8 +86,20 @@ class OwnArbiterLink:
     async def _listen(self) -> None:
         pause_s = self._node.config.constants.lease_ns / own.LOOKS_PER_LEASE / 1e9
         while True:
-            self._arbiter = own.look(self._arbiter, boottime_ns())
+            self._look()
             await asyncio.sleep(pause_s)
+
+    def _look(self) -> int:
+        """Notice how long nobody listened; what time it is now."""
+        now = boottime_ns()
+        forgotten = own.has_forgotten(self._arbiter, now)
+        self._arbiter = own.look(self._arbiter, now)
+        if forgotten:
+            log.warning(
+                "this process was held up: it waits, and wants to be told anew, as if it had restarted"
+            )
+            self._node.peer.hang_up()
+        return now
 
     def _do(self, effects: tuple[own.OwnEffect, ...]) -> None:
         """Nothing of it needs the disk: what an arbiter has to know after a restart, its server keeps."""

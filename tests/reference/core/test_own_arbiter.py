@@ -12,6 +12,7 @@ from takeover.core.own_arbiter import (
     Tell,
     begin_own,
     deduced,
+    has_forgotten,
     hear,
     look,
     own_said,
@@ -113,9 +114,22 @@ def test_silence_for_a_lease_means_dead() -> None:
 def test_what_is_not_listened_to_is_no_silence() -> None:
     """An arbiter whose process was stopped waits anew: what was said meanwhile is unread."""
     running = follower(Arbiter.CRASH_STOP)
-    running.now += 10 * LEASE
+    running.wait(LEASE)
+    running.now += LEASE // 2
     assert "the lease of the holder has not run out" in running.asks(2)
     running.wait(LEASE)
+    assert "" == running.asks(2)
+
+
+def test_who_was_held_up_for_long_is_as_good_as_restarted() -> None:
+    """The peer may have taken it for dead, and gone on alone. It is told anew over a new channel."""
+    running = follower(Arbiter.CRASH_STOP)
+    assert not has_forgotten(running.arbiter, running.now + LEASE // 2)
+    running.now += LEASE // 2 + 1
+    assert has_forgotten(running.arbiter, running.now)
+    running.wait(2 * LEASE)
+    assert "not told in this run" in running.asks(2)
+    running.hear(wire.DeclareEligible(1, 1, True))
     assert "" == running.asks(2)
 
 
