@@ -20,6 +20,9 @@ Refusal = tuple[str, str]
 ASKS_PER_BEAT = 4
 """How much more often than an active server a challenger asks: every wait is an outage."""
 
+FIRST_ASKS_PER_BEAT = 32
+"""The same right after its promise ran out: the lease of the holder, given at the same time, ends about then."""
+
 
 def is_committed(know: Knowledge, now: int) -> bool:
     """Whether this server holds the lease of the epoch after its data's."""
@@ -101,8 +104,12 @@ def beat(turn: Turn) -> None:
     """A passive server's time to look around."""
     if turn.now >= turn.core.beat_at:
         say_released(turn)
-        turn.note(beat_at=turn.now + turn.settings.beat_ns // ASKS_PER_BEAT)
-        if turn.now >= turn.know.given_until:
+        waited, pause = turn.now - turn.know.given_until, turn.settings.beat_ns // ASKS_PER_BEAT
+        turn.note(beat_at=turn.now + pause)
+        if waited >= 0:
+            if waited < pause:  # ever less often, until it is as often as ever
+                least = turn.settings.beat_ns // FIRST_ASKS_PER_BEAT
+                turn.note(beat_at=turn.now + max(waited, least, 1))
             if turn.settings.resumes and _was_cut(turn):
                 turn.do(act.Promote(turn.know.epoch, turn.know.applied, turn.know.applied, False))
             reason = why_not(turn)

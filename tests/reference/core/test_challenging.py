@@ -110,3 +110,16 @@ def test_the_reason_is_gone_when_it_is_resynchronised() -> None:
     """What it refrained for was about the data that it has no more."""
     core, _ = step(refraining(), ev.CopyReceived(2, 4, 12), 15 * S)
     assert (2, "") == (core.know.epoch, core.refrained)
+
+
+def test_it_asks_at_once_then_soon_and_then_less_often() -> None:
+    """The lease of the holder ends about when its own promise does, and not to the millisecond."""
+    now = 10 * S
+    core = challenger(now)
+    asked: list[int] = []
+    while len(asked) < 8:
+        now = core.wake_at(now)
+        core, effects = step(core, ev.Woke(), now)
+        asked += [now - 13 * S for e in effects if isinstance(e, SayWitness)]
+    beat = S // 2
+    assert [0, beat // 32, beat // 16, beat // 8, beat // 4, beat // 2, 3 * beat // 4, beat] == asked
