@@ -68,6 +68,12 @@ class Account:
         self.know = party_after(self.know, action, now)
         return self.know
 
+    def actions(self) -> list[act.Action]:
+        """What it did in all its runs, as far as that is known to anybody."""
+        return [line.action for run in self.runs for line in run.lines] + [
+            line.action for line in self._unwritten
+        ]
+
     def write(self) -> None:
         """What was done is durable: write its lines."""
         if self.runs:

@@ -64,9 +64,14 @@ class Assembly:
                 pieces.parts[index] = operation
             case wire.CopyEnd(parts=count):
                 pieces.count = count
-        if pieces.begun is None or pieces.count != len(pieces.parts):
+        if pieces.begun is None or not self.has(message.epoch, message.upto):
             return None
         return CopyReceived(message.epoch, pieces.begun, message.upto)
+
+    def has(self, epoch: int, upto: int) -> bool:
+        """Whether the copy of this point is complete."""
+        pieces = self.copies.get((epoch, upto))
+        return pieces is not None and pieces.begun is not None and pieces.count == len(pieces.parts)
 
     def taken(self, epoch: int, upto: int) -> Data:
         """The data that a complete copy is of; the other copies are of no use any more."""

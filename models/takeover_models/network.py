@@ -7,14 +7,18 @@ comes up again both servers are told. The links to the witness are just there. E
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field, replace
 
 from takeover_spec import wire
+from takeover_spec.codec import Malformed
 
 LINKS = ("01", "10", "0w", "w0", "1w", "w1")
 """From whom to whom: servers 0 and 1, the witness w."""
 
 CHANNEL = ("01", "10")
+
+TOLD_MAX = 60
 
 LETTERS_MAX = 400
 """How many messages may be under way on one link; the oldest is lost then."""
@@ -25,6 +29,8 @@ class Letter:
     """A message under way."""
 
     message: wire.Message
+    frame: bytes
+    """The message as it was sent."""
     due_ns: int
     """When it arrives if the world is calm, in true time."""
 
@@ -49,24 +55,35 @@ class Network:
         self.connected = False
         self.now_ns = 0
         """True time; the world keeps it."""
+        self.told: deque[str] = deque(maxlen=TOLD_MAX)
+        """The last things that happened, a line each, for a person."""
 
     def send(self, name: str, message: wire.Message) -> None:
         """Put a message on its way, framed as on the wire, unless the link is cut or the channel broken."""
+        self.carry(name, wire.encode(message))
+
+    def carry(self, name: str, frame: bytes) -> wire.Message:
+        """Put a frame on its way, as `send` does; what it says. Raises `Malformed` if it is none, link or no link."""
+        length = wire.frame_length(frame[: wire.LENGTH_BYTES])
+        body = frame[wire.LENGTH_BYTES :]
+        if length != len(body):
+            raise Malformed("frame", f"its length says {length} bytes, and it has {len(body)}")
+        message = wire.decode(body)
+        self.told.append(f"{self.now_ns / 1e6:10.3f} ms  {_name(name[0])} --> {_name(name[1])}  {message}")
         link = self.links[name]
         if not link.up or (name in CHANNEL and not self.connected):
-            return
-        frame = wire.encode(message)
-        message = wire.decode(frame[wire.LENGTH_BYTES :])
-        link.letters.append(Letter(message, self.now_ns + self.latency_ns + link.slower_ns))
+            return message
+        link.letters.append(Letter(message, frame, self.now_ns + self.latency_ns + link.slower_ns))
         del link.letters[:-LETTERS_MAX]
+        return message
 
-    def take(self, name: str, index: int, *, keep: bool) -> wire.Message | None:
+    def take(self, name: str, index: int, *, keep: bool) -> Letter | None:
         """A message that is under way, counted around if there are fewer; kept under way, it will arrive again."""
         letters = self.links[name].letters
         if not letters:
             return None
         index %= len(letters)
-        return letters[index].message if keep else letters.pop(index).message
+        return letters[index] if keep else letters.pop(index)
 
     def delay(self, name: str, more_ns: int) -> bool:
         """Make all that is under way on a link later; whether there is anything. What is sent after it overtakes it."""
@@ -89,3 +106,7 @@ class Network:
         if lose:
             for name in CHANNEL:
                 self.links[name].letters.clear()
+
+
+def _name(who: str) -> str:
+    return {"0": "primary", "1": "secondary", "w": "witness"}[who]

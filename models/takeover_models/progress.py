@@ -35,8 +35,8 @@ def wholly_recovered(servers: tuple[ServerHost, ServerHost], witness: WitnessHos
     whole = {
         "the active server holds the public identity": active.holds_identity,
         "its applications run": active.serving,
-        "all that it logged is acknowledged": active.core is not None
-        and active.core.know.acknowledged >= active.image.logged - _none_logged(active),
+        "all that it logged is acknowledged": active.running
+        and active.account.know.acknowledged >= active.image.logged - _none_logged(active),
         "the passive server has the same data": passive.image.data == active.image.data,
         "the witness knows it as eligible": witness.durable.eligible,
     }

@@ -23,6 +23,7 @@ from takeover_models.findings import CoreFailed
 from takeover_models.host import Host, Surroundings
 from takeover_models.images import Disk, Image, Queued, performed
 from takeover_models.kernel import Kernel
+from takeover_models.network import Letter
 from takeover_models.own_arbiter_host import OwnArbiterHost
 from takeover_models.shells import save_state, syncs_after, syncs_before
 from takeover_models.tallies import noticed
@@ -143,8 +144,13 @@ class ServerHost(Host):
         self.restless = bool(effects) or not isinstance(event, ev.Paused)
         return bool(effects)
 
-    def hear(self, message: wire.Message) -> None:
+    def hear_witness(self, letter: Letter) -> None:
+        """A message from the witness arrives."""
+        self.step(ev.WitnessSaid(letter.message))
+
+    def hear(self, letter: Letter) -> None:
         """A message from the peer arrives; a copy's pieces are the shell's own."""
+        message = letter.message
         if self.own:
             self.own.hear(message)
         if isinstance(message, wire.CopyBegin | wire.CopyPart | wire.CopyEnd):

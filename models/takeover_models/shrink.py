@@ -7,7 +7,7 @@ runs; this is for those of a campaign, which come of a seed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from takeover_models.cores import Cores
@@ -15,6 +15,9 @@ from takeover_models.decisions import Decision
 from takeover_models.findings import Finding
 from takeover_models.setup import Setup
 from takeover_models.world import World
+
+Again = Callable[[tuple[Decision, ...]], tuple[tuple[Decision, ...], str]]
+"""Runs decisions: those that were taken until something was found, and the name of that, empty if nothing was."""
 
 ATTEMPTS_MAX = 600
 """How many shorter runs are tried at most."""
@@ -36,7 +39,17 @@ def shrunk(
     setup: Setup, decisions: Sequence[Decision], name: str, cores: Cores, *, judged: bool
 ) -> tuple[Decision, ...]:
     """A short run with a finding of this name; `decisions` is a run that has it."""
-    shortest = tuple(decisions)
+
+    def again(candidate: tuple[Decision, ...]) -> tuple[tuple[Decision, ...], str]:
+        world, finding = rerun(setup, candidate, cores, judged=judged)
+        return tuple(world.decisions), "" if finding is None else finding.name
+
+    return shortened(tuple(decisions), name, again)
+
+
+def shortened(decisions: tuple[Decision, ...], name: str, again: Again) -> tuple[Decision, ...]:
+    """A short run with a finding of this name, for somebody who can run decisions `again`."""
+    shortest = decisions
     attempts = 0
     improved = True
     while improved:
@@ -45,9 +58,9 @@ def shrunk(
             attempts += 1
             if attempts > ATTEMPTS_MAX:
                 return shortest
-            world, finding = rerun(setup, candidate, cores, judged=judged)
-            if finding is not None and finding.name == name:
-                shortest = tuple(world.decisions)
+            taken, found = again(candidate)
+            if found == name:
+                shortest = taken
                 improved = True
                 break
     return shortest

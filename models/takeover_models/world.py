@@ -11,7 +11,7 @@ Refused: threads, or the real shell on a simulated system. Neither could be stop
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from takeover.core import events as ev
 from takeover_models import work
@@ -33,10 +33,22 @@ FIRST_CLOCKS_MS = (10_000, 77_000, 3_000)
 """What the clocks of the servers and the witness show at first: nothing may depend on their agreeing."""
 
 
+ServerMaker = Callable[[Surroundings, Truth, Identity, int], ServerHost]
+"""Makes a server of a world; the last is what its clock shows at first."""
+
+
 class World:
     """See the module. `decide` raises a `Finding` as soon as there is one; the world is of no use after that."""
 
-    def __init__(self, setup: Setup = Setup(), cores: Cores = REAL, *, judged: bool = True) -> None:
+    def __init__(
+        self,
+        setup: Setup = Setup(),
+        cores: Cores = REAL,
+        *,
+        judged: bool = True,
+        makers: tuple[ServerMaker, ServerMaker] = (ServerHost, ServerHost),
+    ) -> None:
+        """`makers` make the two servers."""
         self.setup = setup
         self.decisions: list[Decision] = []
         """What was decided so far, `decide` by `decide`."""
@@ -46,8 +58,8 @@ class World:
         self.truth = Truth(synchronous=bool(setup.synchronous))
         zero, one, w = (shows * MS for shows in FIRST_CLOCKS_MS)
         self.servers = (
-            ServerHost(self.around, self.truth, Identity.PRIMARY, zero),
-            ServerHost(self.around, self.truth, Identity.SECONDARY, one),
+            makers[0](self.around, self.truth, Identity.PRIMARY, zero),
+            makers[1](self.around, self.truth, Identity.SECONDARY, one),
         )
         self.truth.servers = self.servers
         self.witness = WitnessHost(self.around, w)
@@ -81,15 +93,15 @@ class World:
         receiver = self.hosts[link[1]]
         if not receiver.ready:
             return False
-        message = self.network.take(link, index, keep=keep)
-        if message is None:
+        letter = self.network.take(link, index, keep=keep)
+        if letter is None:
             return False
         if isinstance(receiver, WitnessHost):
-            receiver.hear(Identity(int(link[0])), message)
+            receiver.hear(Identity(int(link[0])), letter.message)
         elif link[0] == "w":
-            self.server(link[1]).step(ev.WitnessSaid(message))
+            self.server(link[1]).hear_witness(letter)
         else:
-            self.server(link[1]).hear(message)
+            self.server(link[1]).hear(letter)
         return True
 
     def connect(self) -> bool:
@@ -100,6 +112,11 @@ class World:
         for server in self.servers:
             server.step(ev.Connected())
         return True
+
+    def meet(self, index: int) -> None:
+        """The channel comes up for one server alone, whose peer is played by somebody else."""
+        self.network.connected = True
+        self.servers[index].step(ev.Connected())
 
     def offer(self, server: ServerHost, number: int, *, doomed: bool) -> bool:
         """An application offers an operation, whose kind and key the number says."""

@@ -69,6 +69,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("resync", "takeover.commands.resync", "let this server's data be made anew"),
     Command("status", "takeover.commands.status", "what the node on this machine says of itself"),
     Command("check-trace", "takeover.commands.check_trace", "do these traces obey the rules?"),
+    Command("conform", "takeover_conformance.command", "judge an implementation, in any language"),
     Command("simulate", "takeover_models.command", "seeded random campaigns of a virtual pair"),
 )
 

@@ -1,0 +1,91 @@
+"""Make the cases that are made: the frames, and for each mistake the shortest run that was found to tell it.
+
+    python -m takeover_conformance.making DIRECTORY
+
+A run is looked for among random ones, in the order of their seeds, and made short for as long as the same thing is
+found. All of it comes of the seeds alone, so whoever makes the files again gets the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from takeover_conformance.cases import ROLES
+from takeover_conformance.golden import Made, file_text, frame_cases
+from takeover_conformance.matrix import InProcess
+from takeover_conformance.playing import Bench, Outcome, play_decisions, play_seed
+from takeover_conformance.wrong import WRONG, Wrong
+from takeover_models.decisions import Decision
+from takeover_models.shrink import shortened
+
+SEEDS_MAX = 60
+"""How many random runs are played to find one that tells a mistake."""
+
+LENGTH = 100
+"""How many decisions each of them has."""
+
+OF_FRAMES = "§12.1"
+"""A mistake in frames is for the frame cases to find."""
+
+
+def telling(name: str) -> Made | None:
+    """A case that tells this mistake by the clause that it is about; None if none was found."""
+    (wrong,) = (wrong for wrong in WRONG if wrong.name == name)
+    bench = Bench(lambda: InProcess(wrong.name))
+    for seed in range(SEEDS_MAX):
+        outcome = play_seed(bench, seed, LENGTH, ROLES[seed % len(ROLES)])
+        if outcome.finding is not None and outcome.finding.name in wrong.clauses:
+            return _made(wrong, seed, outcome, _shortest(bench, outcome))
+    return None
+
+
+def _shortest(bench: Bench, outcome: Outcome) -> tuple[Decision, ...]:
+    world, finding = outcome.world, outcome.finding
+    assert world is not None
+    assert finding is not None
+
+    def again(decisions: tuple[Decision, ...]) -> tuple[tuple[Decision, ...], str]:
+        found = play_decisions(bench, world.setup, decisions, outcome.tested)
+        assert found.world is not None
+        return tuple(found.world.decisions), "" if found.finding is None else found.finding.name
+
+    return shortened(tuple(world.decisions), finding.name, again)
+
+
+def _made(wrong: Wrong, seed: int, outcome: Outcome, decisions: tuple[Decision, ...]) -> Made:
+    assert outcome.finding is not None
+    assert outcome.world is not None
+    steps = [decision.text() for decision in decisions]
+    return {
+        "name": f"tells-{wrong.name}",
+        "level": 3,
+        "clauses": [outcome.finding.name],
+        "why": wrong.why,
+        "origin": f"mistake {wrong.name}, seed {seed}",
+        "setup": outcome.world.setup.text(),
+        "tested": [outcome.tested],
+        "steps": [*steps, *(["recover"] if "recover" not in steps else [])],
+    }
+
+
+def run_cases() -> Iterator[Made]:
+    """One for each mistake that a random run tells."""
+    mistakes = [wrong.name for wrong in WRONG if OF_FRAMES not in wrong.clauses]
+    with ProcessPoolExecutor() as workers:
+        yield from (made for made in workers.map(telling, mistakes) if made is not None)
+
+
+def main() -> None:
+    """Write the files into a directory."""
+    parser = argparse.ArgumentParser(prog="takeover_conformance.making", description="make the cases anew")
+    parser.add_argument("directory", type=Path)
+    directory = parser.parse_args().directory
+    (directory / "frames.ndjson").write_text(file_text(frame_cases()))
+    (directory / "mistakes.ndjson").write_text(file_text(run_cases()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""Play a case against an adapter: the world around it, the steps, and what came of it.
+
+The tested server is the primary, the secondary, or both; what is not tested is the reference's own, in this process.
+A run is of one world, and a world of one adapter process for each tested server; processes are used again for the next
+case, for `Found` makes them forget everything.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from takeover_conformance import lines
+from takeover_conformance.adapter_host import AdapterHost
+from takeover_conformance.cases import Case, Check, FrameCase, RunCase, Tell
+from takeover_conformance.lines import Metadata
+from takeover_conformance.process import Asked
+from takeover_models.decisions import Decision
+from takeover_models.findings import Finding
+from takeover_models.host import Surroundings
+from takeover_models.server_host import ServerHost
+from takeover_models.setup import Setup
+from takeover_models.simulate import setup_of
+from takeover_models.spells import decisions
+from takeover_models.truth import Truth
+from takeover_models.world import World
+from takeover_spec import wire
+from takeover_spec.codec import Malformed, kind_of, of_kind, plain
+from takeover_spec.words import Identity
+
+_ANSWERED = {"promised": "ask-promise", "leased": "ask-lease"}
+"""Which question an answer returns the run and the time of."""
+
+
+class Unmet(Finding):
+    """A check of a case does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a case."""
+
+    case: str
+    level: int
+    tested: str
+    finding: Finding | None
+    """What must not be and was, or the other way round; None if the case passes."""
+    world: World | None = None
+    """As it was at the end."""
+
+
+class Bench:
+    """The adapters of a run of the suite: one for each server."""
+
+    def __init__(self, start: Callable[[], Asked]) -> None:
+        self._start = start
+        self._adapters: dict[int, Asked] = {}
+
+    def adapter(self, index: int) -> Asked:
+        """The adapter of this server. Raises `AdapterFault`."""
+        if index not in self._adapters:
+            self._adapters[index] = self._start()
+        return self._adapters[index]
+
+    def metadata(self) -> Metadata:
+        """Who it is that is tested. Raises `AdapterFault`."""
+        return self.adapter(0).metadata
+
+    def close(self) -> None:
+        """End all."""
+        for adapter in self._adapters.values():
+            adapter.close()
+        self._adapters.clear()
+
+    def world(self, setup: Setup, tested: str) -> World:
+        """A world in which this server is the adapter's."""
+        makers = tuple(self._maker(me, tested) for me in Identity)
+        return World(setup, makers=(makers[0], makers[1]))
+
+    def _maker(self, me: Identity, tested: str) -> Callable[[Surroundings, Truth, Identity, int], ServerHost]:
+        if tested not in ("both", me.name.lower()):
+            return ServerHost
+        adapter = self.adapter(int(me))
+        return lambda around, truth, me, shows: AdapterHost(around, truth, me, shows, adapter)
+
+
+def play(bench: Bench, case: Case, tested: str) -> Outcome:
+    """Play a case. Raises `AdapterFault`."""
+    if isinstance(case, FrameCase):
+        return Outcome(case.name, 0, tested, _frame(bench.adapter(0), case))
+    world = bench.world(case.setup, tested)
+    run = _Run(world, case, tested)
+    try:
+        for step in case.steps:
+            run.take(step)
+    except Finding as finding:
+        return Outcome(case.name, case.level, tested, finding, world)
+    return Outcome(case.name, case.level, tested, None, world)
+
+
+def play_seed(bench: Bench, seed: int, length: int, tested: str) -> Outcome:
+    """Play a run whose every decision comes of a seed. Raises `AdapterFault`."""
+    rng = random.Random(seed)
+    world = bench.world(setup_of(rng), tested)
+    finding: Finding | None = None
+    try:
+        for count, decision in enumerate(decisions(rng, world)):
+            if count == length:
+                break
+            world.decide(decision)
+        world.decide(Decision("recover"))
+    except Finding as found:
+        finding = found
+    return Outcome(f"seed-{seed}", 3, tested, finding, world)
+
+
+def play_decisions(bench: Bench, setup: Setup, run: Sequence[Decision], tested: str) -> Outcome:
+    """Play a run again, or part of one. Raises `AdapterFault`."""
+    world = bench.world(setup, tested)
+    try:
+        world.replay(run)
+    except Finding as finding:
+        return Outcome("replay", 3, tested, finding, world)
+    return Outcome("replay", 3, tested, None, world)
+
+
+def _frame(adapter: Asked, case: FrameCase) -> Finding | None:
+    clause = case.clauses[0]
+    answer = adapter.ask(lines.Decode(case.frame))
+    if case.message is None:
+        refused = answer == [lines.Refused()]
+        return None if refused else Unmet(clause, f"this is malformed, and it is read as {answer}")
+    values = dict(case.message)
+    message = of_kind(wire.Message, values.pop("kind"), values, case.name)
+    if answer != [lines.Decoded(message)]:
+        return Unmet(clause, f"the frame says {message}, and it is read as {answer}")
+    match adapter.ask(lines.Encode(message)):
+        case [lines.Encoded(frame)]:
+            return _same(clause, frame, message)
+        case other:
+            return Unmet(clause, f"{message} is made {other}")
+
+
+def _same(clause: str, frame: bytes, message: wire.Message) -> Finding | None:
+    try:
+        length = wire.frame_length(frame[: wire.LENGTH_BYTES])
+        said = wire.decode(frame[wire.LENGTH_BYTES :])
+    except Malformed as problem:
+        return Unmet(clause, f"{message} is made a frame that is malformed: {problem}")
+    if length + wire.LENGTH_BYTES != len(frame) or said != message:
+        return Unmet(clause, f"{message} is made a frame of {length} bytes that says {said}")
+    return None
+
+
+class _Run:
+    """One run, and how far its checks have looked."""
+
+    def __init__(self, world: World, case: RunCase, tested: str) -> None:
+        self.world = world
+        self.case = case
+        self.tested = 1 if tested == "secondary" else 0
+        self.looked: dict[int, tuple[int, int, int]] = {}
+        """For each server, how much of its actions, words and answers earlier checks have seen."""
+        self.checking = False
+
+    def take(self, step: Decision | Tell | Check) -> None:
+        if isinstance(step, Check):
+            self.checking = True
+            self._check(step)
+            return
+        if self.checking:
+            self.checking = False
+            self.looked = {host.index: self._length(host) for host in self.world.servers}
+        if isinstance(step, Tell):
+            self._tell(step)
+        else:
+            self.world.decide(step)
+
+    def _tell(self, tell: Tell) -> None:
+        host = self.world.servers[self.tested]
+        assert isinstance(host, AdapterHost)
+        if tell.message is None and tell.frame is None:
+            self.world.meet(self.tested)
+            return
+        if tell.frame is not None:
+            host.told(tell.sender, tell.frame, None)
+            return
+        message = self._message(host, tell.message or {})
+        host.told(tell.sender, wire.encode(message), message)
+
+    def _message(self, host: AdapterHost, said: dict[str, Any]) -> wire.Message:
+        values = dict(said)
+        kind = values.pop("kind")
+        question = _ANSWERED.get(kind)
+        asked = [m for _, m in host.said if m is not None and kind_of(type(m)) == question]
+        if asked:
+            values = {name: value for name, value in plain(asked[-1]).items() if name != "promoted"} | values
+        message: wire.Message = of_kind(wire.Message, kind, values, self.case.name)
+        return message
+
+    def _length(self, host: ServerHost) -> tuple[int, int, int]:
+        said = len(host.said) if isinstance(host, AdapterHost) else 0
+        return len(host.account.actions()), said, len(host.answers)
+
+    def _check(self, check: Check) -> None:
+        pattern = dict(check.pattern)
+        who = pattern.pop("who", None)
+        host = self.world.servers[self.tested if who is None else ("primary", "secondary").index(who)]
+        actions, words, answers = self.looked.get(host.index, (0, 0, 0))
+        said = host.said[words:] if isinstance(host, AdapterHost) else []
+        if "do" in pattern:
+            there = any(_matches(pattern, "do", action) for action in host.account.actions()[actions:])
+        elif "close" in pattern:
+            there = (pattern["close"], None) in said
+        elif "accept" in pattern:
+            there = any(answer.accepted is pattern["accept"] for answer in host.answers[answers:])
+        else:
+            there = any(m is not None and _matches(pattern, "say", m) for _, m in said)
+        if there is not check.must:
+            wanted = "should have" if check.must else "should not have"
+            raise Unmet(self.case.clauses[0], f"the {host.party} {wanted}: {_told(pattern)}")
+
+
+def _matches(pattern: dict[str, Any], key: str, thing: object) -> bool:
+    values = {key: kind_of(type(thing)), **plain(thing)}
+    return all(values.get(name) == value for name, value in pattern.items())
+
+
+def _told(pattern: dict[str, Any]) -> str:
+    (key, kind), *fields = pattern.items()
+    more = ", ".join(f"{name} = {value}" for name, value in fields)
+    return f"{key} {kind}" + (f" ({more})" if more else "")

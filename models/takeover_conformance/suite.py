@@ -1,0 +1,132 @@
+"""The whole suite against one command: which cases there are, how each level went, and the one verdict.
+
+A level is reached when every case of it was played and passed, and so were those below. The levels are played upwards;
+one that was not reached ends the run, for what comes after it would only say the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from takeover_conformance.cases import LEVELS, ROLES, Case, FrameCase
+from takeover_conformance.playing import Bench, Outcome, play, play_decisions, play_seed
+from takeover_conformance.process import AdapterFault
+from takeover_models.decisions import Decision
+from takeover_models.shrink import shortened
+
+RUN_LENGTH = 40
+"""How many decisions a random run has."""
+
+SEEDS = 120
+"""How many random runs there are, if nobody says otherwise; each is played in three ways, in turn."""
+
+CONFORMS, VIOLATES, UNDECIDED = "conforms", "violates", "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is played."""
+
+    cases: tuple[Case, ...]
+    level: int
+    """Up to which level."""
+    seeds: range
+    names: tuple[str, ...] = ()
+    """Only these cases, if there are any."""
+
+
+@dataclass(slots=True)
+class Result:
+    """How it went."""
+
+    selection: Selection
+    outcomes: list[Outcome] = field(default_factory=list)
+    planned: int = 0
+    fault: AdapterFault | None = None
+    """What was wrong with the adapter itself; then the run is not complete."""
+    shortest: tuple[Decision, ...] = ()
+    """The random run that failed, made short."""
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """The cases that did not pass."""
+        return [outcome for outcome in self.outcomes if outcome.finding is not None]
+
+    def reached(self, level: int) -> bool:
+        """Whether every case of this level and those below was played and passed."""
+        played = [outcome for outcome in self.outcomes if outcome.level <= level]
+        wanted = [job for job in _jobs(self.selection) if job.level <= level]
+        return (
+            any(job.level == level for job in wanted)
+            and len(played) == len(wanted)
+            and all(outcome.finding is None for outcome in played)
+        )
+
+    @property
+    def verdict(self) -> str:
+        """One of the three; only a run in which everything planned was played and passed conforms."""
+        if self.failed:
+            return VIOLATES
+        complete = self.fault is None and 0 < self.planned == len(self.outcomes)
+        return CONFORMS if complete else UNDECIDED
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    level: int
+    play: Callable[[Bench], Outcome]
+
+
+def _jobs(selection: Selection) -> Iterator[_Job]:
+    """Everything there is to play, in order."""
+    for level in range(selection.level + 1):
+        for case in selection.cases:
+            if case.level == level and (not selection.names or case.name in selection.names):
+                for tested in ("",) if isinstance(case, FrameCase) else case.tested:
+                    yield _Job(level, partial(play, case=case, tested=tested))
+        if level == 3 and not selection.names:
+            for seed in selection.seeds:
+                tested = ROLES[seed % len(ROLES)]
+                yield _Job(level, partial(play_seed, seed=seed, length=RUN_LENGTH, tested=tested))
+
+
+def planned(selection: Selection) -> int:
+    """How much there is to play."""
+    return sum(1 for _ in _jobs(selection))
+
+
+def run(bench: Bench, selection: Selection, heard: Callable[[Outcome], None]) -> Result:
+    """Play everything; `heard` is told of each outcome as it comes."""
+    jobs = list(_jobs(selection))
+    result = Result(selection, planned=len(jobs))
+    try:
+        for level in LEVELS:
+            for job in jobs:
+                if job.level == level:
+                    outcome = job.play(bench)
+                    result.outcomes.append(outcome)
+                    heard(outcome)
+            if result.failed:
+                result.shortest = _shortest(bench, result.failed[0])
+                break
+    except AdapterFault as fault:
+        result.fault = fault
+    finally:
+        bench.close()
+    return result
+
+
+def _shortest(bench: Bench, outcome: Outcome) -> tuple[Decision, ...]:
+    """The random run that failed, with everything left out that it fails without."""
+    world, finding = outcome.world, outcome.finding
+    if world is None or finding is None or not outcome.case.startswith("seed-"):
+        return ()
+
+    def again(decisions: tuple[Decision, ...]) -> tuple[tuple[Decision, ...], str]:
+        found = play_decisions(bench, world.setup, decisions, outcome.tested)
+        assert found.world is not None
+        return tuple(found.world.decisions), "" if found.finding is None else found.finding.name
+
+    return shortened(tuple(world.decisions), finding.name, again)

@@ -1,0 +1,74 @@
+"""The cases are what they should be: readable, made as they say, and about every clause."""
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from takeover_conformance.cases import LEVELS, UNTESTED, FrameCase, RunCase, read, shipped
+from takeover_conformance.golden import file_text, frame_cases
+from takeover_conformance.wrong import WRONG
+from takeover_spec.codec import Malformed
+from takeover_spec.rules import RULES
+
+CASES = shipped()
+
+
+def test_names_are_given_once() -> None:
+    """And are words, so that nobody has to quote them."""
+    names = [case.name for case in CASES]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in names)
+
+
+def test_every_level_has_cases() -> None:
+    """None is reached for want of any."""
+    assert set(LEVELS) == {case.level for case in CASES}
+
+
+def test_every_clause_is_in_a_case_or_is_said_to_be_in_none() -> None:
+    """A clause with a rule is what some case is about; one that is not says why."""
+    clauses = {rule.clause for rule in RULES}
+    covered = {clause for case in CASES for clause in case.clauses}
+    assert clauses - covered == UNTESTED.keys()
+
+
+def test_the_frames_are_made_as_they_are_shipped() -> None:
+    """Byte for byte."""
+    made = read("made", file_text(frame_cases()).encode())
+    assert made == [case for case in CASES if isinstance(case, FrameCase)]
+    file = files("takeover_conformance").joinpath("cases", "frames.ndjson")
+    assert file.read_text() == file_text(frame_cases())
+
+
+def test_every_run_of_a_mistake_names_one() -> None:
+    """Its origin says which, and there is none for a mistake that is no more."""
+    names = {wrong.name for wrong in WRONG}
+    for case in CASES:
+        if isinstance(case, RunCase) and case.origin.startswith("mistake "):
+            assert case.origin.split()[1].rstrip(",") in names
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"cases":2}\n', "format 1"),
+        ("", "format 1"),
+        ('{"cases":1}\n{"name":"x"}\n', "f:2: 'clauses' is missing"),
+        ('{"cases":1}\n{"name":"x","clauses":[],"why":"","frame":"?","message":null}\n', "f:2"),
+        (
+            '{"cases":1}\n{"name":"x","level":9,"clauses":[],"why":"","origin":"","setup":"default",'
+            '"tested":[],"steps":[]}\n',
+            "its level",
+        ),
+        (
+            '{"cases":1}\n{"name":"x","level":1,"clauses":[],"why":"","origin":"","setup":"default",'
+            '"tested":["both"],"steps":["jump"]}\n',
+            "'jump' is not one of",
+        ),
+    ],
+)
+def test_what_is_no_case_is_refused_with_its_place(text: str, told: str) -> None:
+    """The file, the line and the reason."""
+    with pytest.raises(Malformed, match=re.escape(told)):
+        read("f", text.encode())

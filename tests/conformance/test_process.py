@@ -1,0 +1,128 @@
+"""An adapter's bad manners are told from each other, and from a wrong server."""
+
+import os
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from takeover.linux import processes
+from takeover_conformance import lines
+from takeover_conformance.process import Adapter, AdapterFault
+
+POLITE = """
+import json, sys
+def answer(request):
+    if request["op"] == "hello":
+        yield {"is": "metadata", "protocol": 1, "name": "fake", "version": "1", "language": "python"}
+    yield {"is": "end"}
+def say(line):
+    sys.stdout.write(line)
+    sys.stdout.flush()
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["op"] != "hello":
+        MISBEHAVE
+    for reply in answer(request):
+        say(json.dumps({"id": request["id"], **reply}) + "\\n")
+"""
+
+
+def adapter(directory: Path, misbehaviour: str, script: str = POLITE) -> Adapter:
+    """An adapter that says hello, and then does this before it answers."""
+    program = directory / "fake.py"
+    program.write_text(textwrap.dedent(script).replace("MISBEHAVE", misbehaviour))
+    return Adapter([sys.executable, str(program)], directory / "log")
+
+
+def fault(fake: Adapter, within_s: float = 5.0) -> AdapterFault:
+    """What a fake does wrong when it is asked something."""
+    with pytest.raises(AdapterFault) as caught:
+        fake.ask(lines.Wake(1), within_s)
+    with pytest.raises(ChildProcessError):  # it is gone, and was waited for
+        os.waitpid(fake.process_id, os.WNOHANG)
+    return caught.value
+
+
+def test_a_polite_one_is_answered(tmp_path: Path) -> None:
+    """The control: nothing is wrong with one that only answers."""
+    fake = adapter(tmp_path, "pass")
+    assert lines.Metadata(1, "fake", "1", "python") == fake.metadata
+    assert [] == fake.ask(lines.Wake(1))
+    fake.close()
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "name", "told"),
+    [
+        ("say('what?\\n')", "garbage", "what?"),
+        ("say('[1]\\n')", "garbage", "not a JSON object"),
+        ("say('{}\\n')", "garbage", "id"),
+        (
+            "say(json.dumps({'id': request['id'], 'do': 'take-roll', 'epoch': 1}) + '\\n')",
+            "garbage",
+            "take-roll",
+        ),
+        (
+            "say(json.dumps({'id': request['id'], 'do': 'store', 'epoch': 1.5, 'seq': 1}) + '\\n')",
+            "garbage",
+            "1.5",
+        ),
+        ("say(json.dumps({'id': 99, 'is': 'end'}) + '\\n')", "wrong-id", "99"),
+        ("sys.exit(7)", "exited", "exited 7"),
+        ("import os; os.kill(os.getpid(), 11)", "exited", "SIGSEGV"),
+        ("say('{\"id\":'); sys.exit(0)", "half-line", "exited 0"),
+        ("say('x' * (2 << 20))", "flood", "a line of more than"),
+    ],
+)
+def test_each_fault_has_its_name(tmp_path: Path, misbehaviour: str, name: str, told: str) -> None:
+    """And quotes what was at fault."""
+    found = fault(adapter(tmp_path, misbehaviour))
+    assert name == found.fault
+    assert told in str(found)
+
+
+def test_one_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
+    """Also with a child that tries to get away, and one that hangs in the middle of a line."""
+    fake = adapter(tmp_path, "import subprocess, time; subprocess.Popen(['sleep', '1000']); time.sleep(1000)")
+    session = fake.process_id
+    assert "hang" == fault(fake, within_s=0.5).fault
+    deadline = time.monotonic() + 10
+    while any(process.session == session for process in processes()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    half = adapter(tmp_path, "say('{\"id\":'); import time; time.sleep(1000)")
+    assert "half-line" == fault(half, within_s=0.5).fault
+
+
+def test_one_that_writes_without_end_does_not_take_the_runner_down(tmp_path: Path) -> None:
+    """A gigabyte of lines that are each allowed is too much for one answer; it is not kept."""
+    line = "json.dumps({'id': request['id'], 'do': 'refrain', 'clause': 'x', 'reason': 'y' * 500000}) + '\\n'"
+    found = fault(adapter(tmp_path, f"[say({line}) for _ in range(2000)]"), within_s=30)
+    assert "flood" == found.fault
+
+
+def test_one_that_talks_unasked_is_told_so(tmp_path: Path) -> None:
+    """Before the first request, and after an answer."""
+    early = "print('ready', flush=True)\n" + POLITE
+    with pytest.raises(AdapterFault, match=r"garbage|chatter"):
+        adapter(tmp_path, "pass", early)
+    fake = adapter(tmp_path, "say(json.dumps({'id': request['id'], 'is': 'end'}) + '\\n')")
+    assert [] == fake.ask(lines.Wake(1))
+    assert "chatter" == fault(fake).fault
+
+
+def test_another_version_is_refused(tmp_path: Path) -> None:
+    """It says which one it speaks."""
+    with pytest.raises(AdapterFault, match="version 7") as refused:
+        adapter(tmp_path, "pass", POLITE.replace('"protocol": 1', '"protocol": 7'))
+    assert "version" == refused.value.fault
+
+
+def test_one_that_cannot_be_started_is_named(tmp_path: Path) -> None:
+    """With the reason of the system."""
+    with pytest.raises(AdapterFault, match="No such file") as refused:
+        Adapter([str(tmp_path / "absent")], tmp_path / "log")
+    assert "cannot-start" == refused.value.fault

@@ -1,0 +1,114 @@
+"""The suite is tested itself: who is right passes, who is wrong is caught for what is wrong, who does nothing fails."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from takeover.cli import main
+from takeover_conformance.cases import LEVELS, Case, FrameCase, RunCase, shipped
+from takeover_conformance.matrix import InProcess, kills
+from takeover_conformance.playing import Bench, Outcome
+from takeover_conformance.suite import CONFORMS, UNDECIDED, VIOLATES, Selection, run
+from takeover_conformance.wrong import BLANKS, VARIANTS, WRONG, Wrong
+
+CASES = tuple(shipped())
+REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
+
+
+def ignore(outcome: Outcome) -> None:
+    """Nobody listens."""
+
+
+def judged(like: str, cases: tuple[Case, ...], seeds: int) -> tuple[str, list[str]]:
+    """The verdict on an adapter like this, and what failed."""
+    result = run(Bench(lambda: InProcess(like)), Selection(cases, 3, range(seeds)), ignore)
+    return result.verdict, [f"{outcome.case}: {outcome.finding}" for outcome in result.failed]
+
+
+def test_the_reference_conforms() -> None:
+    """All cases, and random runs."""
+    assert (CONFORMS, []) == judged("", CASES, seeds=6)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_is_legal_conforms(variant: str) -> None:
+    """Where the rules leave a choice, every choice passes."""
+    written = [case for case in CASES if isinstance(case, FrameCase) or case.origin == "spec"]
+    once = [
+        case if isinstance(case, FrameCase) else replace(case, tested=case.tested[-1:]) for case in written
+    ]
+    assert (CONFORMS, []) == judged(variant, tuple(once), seeds=1)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.name)
+def test_every_mistake_is_caught_for_what_it_is(wrong: Wrong) -> None:
+    """By a case, and by a check that belongs to a clause that it is about."""
+    own = [case for case in CASES if isinstance(case, RunCase) and f"mistake {wrong.name}," in case.origin]
+    others = [case for case in CASES if case not in own]
+    assert any(kill.clause in wrong.clauses for kill in kills(wrong, [*own, *others]))
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_does_nothing_reaches_no_level(blank: str, level: int) -> None:
+    """Safety alone is cheap: at every level there is something that has to be done."""
+    cases = tuple(case for case in CASES if case.level == level)
+    result = run(Bench(lambda: InProcess(blank)), Selection(cases, level, range(0)), ignore)
+    assert result.verdict == VIOLATES
+    assert not result.reached(level)
+
+
+def test_a_run_of_nothing_is_no_pass() -> None:
+    """Nothing selected is undecided, and reaches no level."""
+    result = run(Bench(InProcess), Selection((), 3, range(0)), ignore)
+    assert result.verdict == UNDECIDED
+    assert not any(result.reached(level) for level in LEVELS)
+
+
+def test_a_level_is_not_reached_over_one_that_was_not() -> None:
+    """Whoever fails in frames has no level 1, and is not asked for it."""
+    result = run(Bench(lambda: InProcess("little-endian")), Selection(CASES, 3, range(3)), ignore)
+    assert {0} == {outcome.level for outcome in result.outcomes}
+    assert not any(result.reached(level) for level in LEVELS)
+
+
+def test_the_command_judges_a_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Through pipes, with a report."""
+    report = tmp_path / "report.json"
+    assert main(["conform", "--level", "1", "--json", str(report), "--", *REFERENCE]) == 0
+    told = json.loads(report.read_text())
+    assert "conforms" == told["verdict"]
+    assert {"0": True, "1": True, "2": False, "3": False} == told["levels"]
+    assert told["planned"] == told["played"] > len([case for case in CASES if isinstance(case, FrameCase)])
+    assert "verdict: conforms" in capsys.readouterr().out
+
+
+def test_the_command_tells_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    """The clause, its sentence, and the line that plays it again."""
+    wrong = [*REFERENCE, "--like", "reported-too-early"]
+    assert main(["conform", "--case", "tells-reported-too-early", "--", *wrong]) == 1
+    told = capsys.readouterr().out
+    assert "QUEUE-4: What is reported as safe is durable" in told
+    assert "again: takeover conform --case tells-reported-too-early -- COMMAND" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["--case", "no-such", "--", *REFERENCE], 2, "no case called no-such"),
+        ([], 2, "name the command"),
+        (["--", "/no/such/adapter"], 2, "cannot-start"),
+        (["--", "true"], 3, "exited 0"),
+        (["--", "yes"], 3, "garbage"),
+    ],
+)
+def test_bad_usage_and_broken_adapters_have_their_own_status(
+    words: list[str], status: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither is ever taken for a wrong server."""
+    assert status == main(["conform", *words])
+    output = capsys.readouterr()
+    assert told in output.out + output.err
