@@ -130,7 +130,9 @@ class Adapter:
 
     def _asked(self, request: Request, deadline: float) -> list[Reply]:
         if self._read or self._readable(0):
-            raise AdapterFault("chatter", "there is output that nothing asked for", self._some())
+            if not (said := self._some()):
+                raise AdapterFault("exited", self._end())
+            raise AdapterFault("chatter", "there is output that nothing asked for", said)
         self._number += 1
         self._write(lines.request_line(self._number, request), deadline)
         replies: list[Reply] = []
