@@ -95,11 +95,11 @@ class Operator:
         return order
 
     async def _in_sync(self) -> Statuses:
-        """Wait until the pair is, and no longer than `BACK_TIMEOUT_S`."""
+        """Wait until the pair is, unless its witness has to be told first, and no longer than `BACK_TIMEOUT_S`."""
         until_ns = boottime_ns() + int(BACK_TIMEOUT_S * 1e9)
         while True:
             statuses = await statuses_of(self._scene.parties)
-            if in_sync(statuses) is not None or boottime_ns() > until_ns:
+            if in_sync(statuses) is not None or self._scene.witness.untold or boottime_ns() > until_ns:
                 return statuses
             await asyncio.sleep(_LOOK_S)
 

@@ -17,7 +17,7 @@ import asyncio
 import shutil
 import signal
 import sys
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,7 +38,7 @@ _PEER_PORT = 2380
 _AGAIN_S = 0.2
 
 
-class LabWitness(Party):
+class LabWitness(Party, ABC):
     """The witness's process and its disk."""
 
     kind: str
@@ -51,7 +51,6 @@ class LabWitness(Party):
     ) -> None:
         """Nothing is started."""
         super().__init__("witness", directory, machine, command, configured=configured)
-        self._directory = directory
         self._lives: list[Path] = []
 
     @property
