@@ -41,6 +41,7 @@ from takeover_proofs.report import (
 from takeover_proofs.runs import Run, replay
 from takeover_proofs.selection import PROPERTIES, Selection, UnknownId, select
 from takeover_proofs.traces import as_traces, judged
+from takeover_proofs.two_records import RecordsTask, records_tasks
 from takeover_spec.words import Arbiter
 
 _STATUS = {PROVED: Exit.HOLDS, REFUTED: Exit.VIOLATED, UNDECIDED: Exit.UNDECIDED}
@@ -132,7 +133,8 @@ def verify(selection: Selection, timeout_ms: int) -> Report:
     tasks = tasks_for(selection.obligations, timeout_ms=timeout_ms)
     for nature, wanted in selection.own:
         tasks += tasks_for(wanted, nature=nature, timeout_ms=timeout_ms)
-    for result in _proved(tasks):
+    records = records_tasks(timeout_ms) if selection.properties and selection.own else []
+    for result in (*_proved(tasks), *_of_records(records)):
         print(obligation_line(result))
         results.append(result)
     core = list(_core()) if selection.core else []
@@ -155,6 +157,12 @@ def _proved(tasks: list[Task]) -> Iterator[Result]:
         done += len(results)
         _bar(f"[{'#' * (40 * done // total):<40}] {done} of {total}")
     _bar("")
+
+
+def _of_records(tasks: list[RecordsTask]) -> Iterator[Result]:
+    """The proof that two records are as good as one."""
+    for _, results in in_parallel(tasks, RecordsTask.done):
+        yield from results
 
 
 def _done(task: CoreTask | OwnTask) -> list[EventResult]:

@@ -96,11 +96,10 @@ def _prove_begin(kind: Arbiter) -> EventResult:
     def turn() -> Claims:
         arbiter, effects = begin_own(kind, ME, c, core.know, now)
         know = arbiter.witness.know
-        knows = implies(know.eligible, know.ended)
         begun = Witness(c, know)
         return [
             *claims_of(begun, now, lambda: (begun, effects)),
-            ("PROTOCOL 8.9: nobody is eligible before it is told so in this run", knows),
+            ("PROTOCOL 8.9: nobody is eligible before it is told so in this run", not_(know.eligible)),
         ]
 
     before: Any = Term(z3.Int("before"))

@@ -279,7 +279,7 @@ def _taken_over(before: World, world: World, me: int, epoch: int) -> World:
 def _of_a_new_run(record: Any, me: int) -> Any:
     """The record, once a server has started that has an arbiter of its own: it is not eligible before it is told
     anew."""
-    return replace(record, eligible=record.eligible & ((record.holder == me) | record.ended))
+    return replace(record, eligible=record.eligible & (record.holder == me))
 
 
 def _granted_to_itself(world: World, action: act.Grant) -> list[bool]:

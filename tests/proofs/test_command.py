@@ -21,6 +21,7 @@ from takeover_proofs.invariant import CLAUSES
 from takeover_proofs.proving import tasks_for
 from takeover_proofs.rulebook import EVERY_RULE
 from takeover_proofs.selection import PROPERTIES, Selection, UnknownId, select
+from takeover_proofs.two_records import obligations_of, records_tasks
 
 SCHEMA = json.loads(files("takeover_proofs").joinpath("verify.schema.json").read_text(encoding="utf-8"))
 
@@ -47,7 +48,7 @@ def test_a_property_is_proved(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     expected = [o.id for o in obligations() if o.clause in lease]
     assert expected == [o["id"] for o in written["obligations"] if o["arbiter"] == "witness"]
     own = [o for _, of_own in select(["one-holder"]).own for o in of_own]
-    expected += [o.id for o in own]
+    expected += [o.id for o in own] + [o.id for task in records_tasks() for o in obligations_of(task.nature)]
     assert len(expected) == len(written["obligations"])
     assert {"crash-stop": ["one-holder"], "operator": ["one-holder"]} == {
         arbiter: list(rows) for arbiter, rows in written["own_arbiters"].items()

@@ -18,8 +18,9 @@ from takeover.config import NodeConfig
 from takeover_spec.words import Arbiter
 
 _WORD = """\
-There is no witness. With --accept-loss you say: I have SEEN that the other server is down, or it is passive and was not
-promoted too; and this one was active last, or has all that the other one wrote. If not so, both will be active."""
+There is no witness. With --accept-loss you say: I have SEEN that the other server is down, or its status says that it
+waits for a person too; and this one was active last, or has all that the other one wrote. If not so, both will be
+active."""
 """What a person says with the order."""
 
 SLACK_S = 30.0

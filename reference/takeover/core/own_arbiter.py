@@ -5,8 +5,9 @@ Each server carries the witness's core out for itself, over a record of its own.
 hears what the peer says over the channel. The rules bind it on its record like any witness. But the proof has one
 record, and here are two; so this module has to see to it that they are one, as long as the assumption is true: with
 *crash-stop*, that a server which was not heard for a lease is dead; with *operator*, and for every order with either,
-that a person was right who said that the other server is out, and this one's data the latest. The argument, for a
-pair in epoch e, led by A:
+that a person was right who said that the other server is down, or waits for a person too, and that this one's data is
+the latest. `takeover_proofs.two_records` proves what follows, but for times and for messages that a run hears of an
+earlier one. The argument, for a pair in epoch e, led by A:
 
 - *Who has been granted what.* Each arbiter grants to its own server alone. So an epoch that the peer names as its
   own, and that is not known here, was granted to the peer: it is adopted. B's arbiter grants e + 1 only when A is
@@ -89,14 +90,13 @@ def begin_own(
 
 
 def deduced(me: Identity, found: Knowledge) -> WitnessKnowledge:
-    """What is left of the record after a restart: the latest epoch, whose it is, and whether it was given up.
+    """What is left of the record after a restart: the latest epoch, whose it is, and whether this server gave it up.
 
-    Who gave it up had made sure that its peer may succeed (SWITCH-2), so a server that heard of it knows that it may.
+    That the peer gave it up is heard again, or else a person may have had the peer go on meanwhile.
     """
     led = (found.returned or found.active) and found.seen == found.epoch
     know = adopted(found.seen, me if led else me.peer)
-    ended = found.seen >= 1 and (found.released if led else found.peer_released) == found.seen
-    return replace(know, ended=ended, eligible=ended and not led and found.epoch == found.seen)
+    return replace(know, ended=led and found.released == found.seen)
 
 
 def look(arbiter: OwnArbiter, now: int) -> OwnArbiter:
@@ -105,15 +105,14 @@ def look(arbiter: OwnArbiter, now: int) -> OwnArbiter:
     if (now - arbiter.called_at) * GAPS_PER_LEASE > witness.constants.lease_ns:
         know = witness.know
         if has_forgotten(arbiter, now):
-            know = WitnessKnowledge(epoch=know.epoch, holder=know.holder)
+            know = replace(know, version=0, eligible=False, ended=know.ended & (know.holder == arbiter.me))
         return replace(arbiter, witness=observe(witness, know, now), heard_at=now, called_at=now)
     return replace(arbiter, called_at=now)
 
 
 def has_forgotten(arbiter: OwnArbiter, now: int) -> bool:
     """Whether it has to be told anew what it knew, because nobody listened for too long. Then make the channel anew."""
-    gone = (now - arbiter.called_at) * LIVES_PER_LEASE > arbiter.witness.constants.lease_ns
-    return gone and not arbiter.witness.know.ended
+    return (now - arbiter.called_at) * LIVES_PER_LEASE > arbiter.witness.constants.lease_ns
 
 
 def hear(arbiter: OwnArbiter, message: wire.Message, now: int) -> OwnArbiter:
@@ -164,6 +163,8 @@ def own_said(
             if reason:
                 current = arbiter.witness.know.epoch
                 return arbiter, (Answer(wire.NotLeased(epoch, run, sent, current, "LEASE-3", reason)),)
+            if message.promoted:
+                arbiter = replace(arbiter, declared=None)  # the peer is not told any more that it may succeed
         case wire.DeclareEligible():
             arbiter = replace(arbiter, declared=message)
             silent = now - arbiter.heard_at >= arbiter.witness.constants.lease_ns

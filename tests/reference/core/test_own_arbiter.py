@@ -153,7 +153,8 @@ def test_an_order_waits_for_silence_too(kind: Arbiter) -> None:
 
 @pytest.mark.parametrize("kind", OWN)
 def test_a_release_that_was_heard_needs_nobody(kind: Arbiter) -> None:
-    """A switchover goes on at once, for either kind; and after a restart, for who released had a successor."""
+    """A switchover goes on at once, for either kind. After a restart it has to be heard again: the peer may have gone
+    on."""
     running = follower(kind)
     running.wait(LEASE)
     running.hear(wire.AskPromise(1, RUN, 0))
@@ -161,6 +162,9 @@ def test_a_release_that_was_heard_needs_nobody(kind: Arbiter) -> None:
     assert "" == running.asks(2)
     again = Running(kind, Identity.SECONDARY, Knowledge(epoch=1, seen=1, peer_released=1))
     again.wait(LEASE)
+    assert "for a person" in again.asks(2)
+    again.hear(wire.DeclareEligible(1, 1, True))
+    again.hear(wire.Released(1))
     assert "" == again.asks(2)
 
 
@@ -241,7 +245,7 @@ def test_what_is_left_after_a_restart() -> None:
     gave_up = deduced(me, Knowledge(epoch=3, seen=3, returned=True, released=3))
     assert (True, False) == (gave_up.ended, gave_up.eligible)
     handed = deduced(me, Knowledge(epoch=3, seen=3, peer_released=3))
-    assert (True, True) == (handed.ended, handed.eligible)
+    assert (False, False) == (handed.ended, handed.eligible)
 
 
 def test_the_holder_renews_for_as_long_as_it_likes() -> None:
@@ -262,3 +266,13 @@ def test_the_state_is_left_as_it_was_where_nothing_is_for_an_arbiter() -> None:
     before = running.arbiter
     assert [] == running.hear(wire.Safe(1, 3, 3))
     assert replace(running.arbiter, heard_at=before.heard_at, called_at=before.called_at) == before
+
+
+def test_a_server_that_was_ordered_tells_no_peer_any_more_that_it_may_succeed() -> None:
+    """What it declared in the epoch before is not said again over a new channel."""
+    running = leader(Arbiter.CRASH_STOP)
+    running.say(wire.DeclareEligible(1, 1, True))
+    assert peer_connected(running.arbiter)
+    running.wait(LEASE)
+    assert "" == running.asks(2, promoted=True)
+    assert () == peer_connected(running.arbiter)
