@@ -205,5 +205,13 @@ def test_times_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     assert "lease_ms" in ended.stderr
 
 
+def test_a_witness_in_etcd_needs_etcd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Status 2, and what is missing."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ended = takeover("lab", "campaign", "--witness", "etcd", "--keep", str(tmp_path / "kept"))
+    assert Exit.USAGE == ended.returncode
+    assert "etcd is not installed here" in ended.stderr
+
+
 if __name__ == "__main__":
     print(json.dumps(asyncio.run(play(Path(sys.argv[2]), sys.argv[1]))))

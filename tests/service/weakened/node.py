@@ -6,7 +6,7 @@
 cannot. `re-enables`: the kernel ends the address, in whole seconds; but a thread of the node renews it as long as
 the node believes that it holds it, and so puts it back when a stopped node goes on.
 
-All else is the node as it is.
+Neither tells the neighbours where the address is now. All else is the node as it is.
 """
 
 from __future__ import annotations
