@@ -162,6 +162,9 @@ class Server:
                 case eff.StateLoss(epoch, kept, last):
                     self.core, more = self.cores.step(self.core, ev.LossStated(epoch, kept, last), self.now)
                     self._carry_out(more)
+                case eff.WindDown():  # here they end at once
+                    self.core, more = self.cores.step(self.core, ev.WoundDown(), self.now)
+                    self._carry_out(more)
                 case eff.Answer(order, accepted, clause, reason):
                     self.replies.append(lines.Answer(order, accepted, clause, reason))
                 case _:

@@ -65,6 +65,8 @@ class ServerHost(Host):
         self.copying = False
         self.stated: ev.LossStated | None = None
         """What a loss statement was written of, beside the core, which has not been told yet."""
+        self.winding_down = False
+        """Its applications are being stopped, beside the core."""
         self.shipping: Shipping | None = None
         self.assembly = Assembly()
 
@@ -183,6 +185,8 @@ class ServerHost(Host):
                 self.copying = True
             case eff.StateLoss(epoch, kept, last):
                 self.stated = ev.LossStated(epoch, kept, last)
+            case eff.WindDown():
+                self.winding_down = True
             case eff.Ship(seq, status):
                 self.shipping = Shipping(seq, status)
             case eff.Answer():

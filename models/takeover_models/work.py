@@ -83,7 +83,11 @@ def apply(server: ServerHost) -> bool:
 
 
 def state(server: ServerHost) -> bool:
-    """Tell the core that the loss statement it asked for is written."""
+    """Tell the core that what it asked for is done: the applications are stopped, or the loss statement is written."""
+    if server.ready and server.winding_down:
+        server.winding_down = False
+        server.step(ev.WoundDown())
+        return True
     if not (server.ready and server.stated):
         return False
     stated, server.stated = server.stated, None

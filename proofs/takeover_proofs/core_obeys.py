@@ -158,6 +158,7 @@ def invariant(core: Core, now: int) -> dict[str, bool]:
             know.enabled | know.serving | know.intercepting | know.alone | know.successor | core.switching,
             know.active,
         ),
+        "winding down": implies(core.winding_down, know.active),
         "switching": implies(
             core.switching, know.peer_follows & not_(know.serving) & not_(know.intercepting)
         ),
@@ -185,7 +186,14 @@ def invariant(core: Core, now: int) -> dict[str, bool]:
 def _events() -> Iterator[tuple[str, ev.Event, list[Any]]]:
     """Every kind of event, with symbols in it, and what the shell answers for."""
     seq = _number("event.seq")
-    plain: list[ev.Event] = [ev.Woke(), ev.Connected(), ev.Intercepted(), ev.Paused(), ev.Stopping()]
+    plain: list[ev.Event] = [
+        ev.Woke(),
+        ev.Connected(),
+        ev.Intercepted(),
+        ev.Paused(),
+        ev.Stopping(),
+        ev.WoundDown(),
+    ]
     for event in plain:
         yield type(event).__name__, event, []
     order = _number("event.order")

@@ -34,7 +34,7 @@ from takeover.extras import missing
 from takeover.interception import Interception, NotAccepted
 from takeover.linux import boottime_ns
 from takeover.logs import Repeats
-from takeover.offers import Offers
+from takeover.offers import NOT_ACTIVE, Offers
 from takeover.performing import Performer
 from takeover.service_manager import ServiceManager
 from takeover.start_checks import check_node, open_data_directory
@@ -348,7 +348,7 @@ class Node:
             offer.fail(NotAccepted(str(error), "ENOSPC"))
             return
         if not logs:
-            offer.fail(NotAccepted("this server is not active"))
+            offer.fail(NotAccepted(NOT_ACTIVE))
 
     # --- beside the core, and the end --------------------------------------------------------------
 

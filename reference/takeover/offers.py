@@ -1,7 +1,8 @@
 """The updates that the applications offer, each from its offer to the answer.
 
 An offer waits until it is logged, then until it is carried out, then until it is acknowledged, and then until the
-trace says so; only then the application is told. Between two of these it may be lost with the role.
+trace says so; only then the application is told. Between two of these it may be lost with the role. A switchover loses
+none: the applications have stopped before it begins, and what they still write until then is answered as ever.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Callable
 
 from takeover.interception import NotAccepted, OutcomeUnknown
 from takeover.operations import Operation, Outcome, decode
+
+NOT_ACTIVE = "this server is not active"
 
 
 class Offer:
@@ -39,6 +42,7 @@ class Offers:
         self._logged: deque[tuple[int, Offer]] = deque()
         self._carried: dict[int, Offer] = {}
         self._acknowledged: list[Offer] = []
+        self._accepting = False
 
     @property
     def are_new(self) -> bool:
@@ -55,6 +59,8 @@ class Offers:
 
         Raises `NotAccepted` if nothing was done, `OutcomeUnknown` if the role was lost meanwhile.
         """
+        if not self._accepting:
+            raise NotAccepted(NOT_ACTIVE)
         offer = Offer(encoded)
         self._new.append(offer)
         self._woken()
@@ -95,10 +101,19 @@ class Offers:
     def refuse(self) -> None:
         """This server intercepts nothing: what is not logged will not be."""
         while self._new:
-            self._new.popleft().fail(NotAccepted("this server is not active"))
+            self._new.popleft().fail(NotAccepted(NOT_ACTIVE))
+
+    def accept(self) -> None:
+        """This server intercepts from now on."""
+        self._accepting = True
 
     def fail(self) -> None:
-        """The applications are stopped: nobody waits for what is not acknowledged. It is still carried out."""
+        """The applications are being stopped: nobody waits for what is not acknowledged. It is still carried out.
+
+        What is offered from now on is refused at once: an application that waited would not end.
+        """
+        self._accepting = False
+        self.refuse()
         for offer in [*(offer for _, offer in self._logged), *self._carried.values()]:
             offer.fail(OutcomeUnknown("the applications were stopped before the update was safe"))
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
 from takeover.core import events as ev
-from takeover.core.effects import Answer, Effect, Say, SayWitness, Ship, StateLoss, TakeCopy
+from takeover.core.effects import Answer, Effect, Say, SayWitness, Ship, StateLoss, TakeCopy, WindDown
 from takeover.errors import CallerError, DiskFull, EnvironmentFault, TakeoverError
 from takeover.logs import named
 from takeover.operations import Outcome
@@ -92,6 +92,8 @@ class Performer:
                 self._node.peer.ship(self._node.store.unsafe, seq, status)
             case StateLoss():
                 self._node.start_task(self._state_loss(effect))
+            case WindDown():
+                self._node.start_task(self._wind_down())
             case Answer():
                 log.info("an order is answered", extra={"fields": asdict(effect)})
                 self._node.trace.flush()
@@ -99,6 +101,12 @@ class Performer:
             case _:
                 await self._act(effect, now, context)
                 self._node.trace.note(effect, now)
+
+    async def _wind_down(self) -> None:
+        """Stop the applications beside the core, which goes on renewing its grants and answering what they write."""
+        log.info("winds the applications down")
+        await self._node.serving.stop()
+        self._node.tell(ev.WoundDown())
 
     async def _state_loss(self, loss: StateLoss) -> None:
         """Write a loss statement beside the core, which goes on renewing its lease."""
@@ -235,6 +243,8 @@ class Performer:
                 await self._enable(until)
             case act.Disable():
                 await self._node.identity.disable()
+            case act.StartInterception():
+                self._node.offers.accept()
             case act.StartApplications():
                 self._node.serving.start(self._node.store.data)
             case act.Release(epoch):

@@ -23,6 +23,7 @@ EVENTS = (
     "Intercepted",
     "Paused",
     "Stopping",
+    "WoundDown",
     "CarriedOut",
     "NextInQueue",
     "Copy",

@@ -64,9 +64,12 @@ def leads(scene: Scene, name: str) -> bool:
 
 
 @asynccontextmanager
-async def pair(directory: Path, *, synchronous: bool = True) -> AsyncIterator[Scene]:
+async def pair(
+    directory: Path, *, synchronous: bool = True, prepare: Callable[[Scene], None] = lambda scene: None
+) -> AsyncIterator[Scene]:
     """A pair in sync, led by the primary, and in the end the verdict on its traces and its holders."""
     scene = Scene(directory, synchronous)
+    prepare(scene)
     observer = Observer(scene.addresses.public.host, scene.addresses.public.port)
     try:
         await scene.link.mend()
@@ -108,11 +111,15 @@ def judge_logs(scene: Scene) -> None:
         assert [] == [line for line in log_of(party).splitlines() if not line.startswith("{")]
 
 
-def in_scene(directory: Path, play: Callable[[Scene], Coroutine[Any, Any, None]]) -> None:
-    """Play something with a pair."""
+def in_scene(
+    directory: Path,
+    play: Callable[[Scene], Coroutine[Any, Any, None]],
+    prepare: Callable[[Scene], None] = lambda scene: None,
+) -> None:
+    """Play something with a pair; first, `prepare` may change what it is told."""
 
     async def whole() -> None:
-        async with pair(directory) as scene:
+        async with pair(directory, prepare=prepare) as scene:
             await play(scene)
 
     asyncio.run(whole())
@@ -478,6 +485,54 @@ def taken_roles(scene: Scene, name: str) -> list[dict[str, Any]]:
     """The lines of a server's traces in which it takes the role."""
     lines = [line for file in scene.parties[name].traces.iterdir() for line in file.read_text().splitlines()]
     return [action for line in lines if (action := json.loads(line)).get("do") == "take-role"]
+
+
+SLOW = """
+import sys, time
+from signal import SIGTERM, pthread_sigmask, sigwait, SIG_BLOCK
+from takeover.protected_files import NotActive, ProtectedFiles
+files, path = ProtectedFiles(), "last-words-of-" + sys.argv[1]
+pthread_sigmask(SIG_BLOCK, [SIGTERM])
+sigwait([SIGTERM])
+time.sleep(2)  # two grants
+try:
+    files.create(path)
+    files.write(path, 0, b"farewell")
+    print("acknowledged", flush=True)
+except NotActive as refusal:
+    print("refused:", refusal, flush=True)
+"""
+"""An application that takes longer to stop than a grant lasts, and writes something then."""
+
+
+def test_applications_may_take_their_time_to_stop(tmp_path: Path) -> None:
+    """SWITCH-1: it is a switchover all the same, and what they write until then is there. When the role is given up
+    otherwise, they are told at once that it is too late.
+    """
+
+    async def play(scene: Scene) -> None:
+        done = await ordered(scene, "primary", "switchover")
+        assert (0, "") == (done.returncode, done.stderr)
+        await until("the secondary to serve, with a successor", lambda: leads(scene, "secondary"))
+        assert ("release", "acknowledged\n") == (
+            taken_roles(scene, "secondary")[-1]["cause"],
+            said(scene, "primary"),
+        )
+        (words,) = scene.parties["secondary"].data_directory.rglob("last-words-of-primary")
+        assert b"farewell" == words.read_bytes()
+        assert "" == await scene.parties["secondary"].stop()
+        assert "refused: this server is not active\n" == said(scene, "secondary")
+
+    def said(scene: Scene, name: str) -> str:
+        return (scene.parties[name].data_directory / "slow.log").read_text()
+
+    def prepare(scene: Scene) -> None:
+        for name in SERVERS:
+            command = json.dumps([sys.executable, "-P", "-c", SLOW, name])
+            with scene.parties[name].config.open("a") as file:
+                file.write(f'\n[[application]]\nname = "slow"\ncommand = {command}\nstop_timeout_ms = 8000\n')
+
+    in_scene(tmp_path, play, prepare)
 
 
 def test_a_switchover_is_refused_with_a_reason(tmp_path: Path) -> None:

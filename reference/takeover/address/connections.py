@@ -6,6 +6,9 @@ reset.
 
 What complicates it: an IPv4 connection may be that of an IPv6 socket. And a kernel may have been built without
 CONFIG_INET_DIAG_DESTROY; then they stay, silent behind the gate, until their programs give them up.
+
+UDP sockets are left alone, and that is enough: nobody waits at the other end of one to hear that it was closed, the
+gate lets nothing through to them or from them, and those of the applications end with the applications (ROLE-6).
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ class Serving:
         self._socket = socket
         self._start_task = start_task
         self._applications: Applications | None = None
+        self._ending: Applications | None = None  # they are being stopped
         self._spares = Spares(config.applications)
         self._restart_s = _RESTART_S
         self._ready_ns: int | None = None  # since when they are; None while they are not
@@ -62,12 +63,15 @@ class Serving:
         self._start_task(self._start(self._applications))
 
     async def stop(self) -> None:
-        """Stop them all; none runs when this returns."""
-        applications, self._applications = self._applications, None
+        """Stop them all; none runs when this returns. It may be called while it is being done."""
+        applications, self._applications = self._applications or self._ending, None
         if applications:
+            self._ending = applications
             await applications.stop_all()
-            self.conditions.are_stopped()
-            self.get_ready()
+            if self._ending is applications:
+                self._ending = None
+                self.conditions.are_stopped()
+                self.get_ready()
 
     async def close(self) -> None:
         """Stop them all, for good."""

@@ -30,7 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=10.0,
         metavar="SECONDS",
-        help="how long the queues may take to become empty, before it is called off (default: %(default)g)",
+        help="how long the queues may take to become empty, once the applications are stopped, before it is called off"
+        " (default: %(default)g)",
     )
 
 

@@ -54,6 +54,11 @@ class StateLoss:
 
 
 @dataclass(frozen=True, slots=True)
+class WindDown:
+    """Stop the applications beside the core, and let them finish what they write: `WoundDown` is the answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Tell the operator what came of an order."""
 
@@ -64,4 +69,4 @@ class Answer:
     reason: str
 
 
-Effect = ServerAction | Say | SayWitness | TakeCopy | Ship | StateLoss | Answer
+Effect = ServerAction | Say | SayWitness | TakeCopy | Ship | StateLoss | WindDown | Answer

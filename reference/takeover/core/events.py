@@ -87,6 +87,11 @@ class LossStated:
 
 
 @dataclass(frozen=True, slots=True)
+class WoundDown:
+    """None of the applications runs any more. Counterpart: `WindDown`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The operator wants this server to shut down."""
 
@@ -129,6 +134,7 @@ Event = (
     | CopyTaken
     | CopyReceived
     | LossStated
+    | WoundDown
     | Stopping
     | SwitchoverAsked
     | PromoteAsked

@@ -16,8 +16,8 @@ CATCH_UP_MAX = 1000
 def step_down(turn: Turn) -> None:
     """Be passive: stop serving, and hide (ROLE-6, REJOIN-1)."""
     know, core = turn.know, turn.core
-    if core.switching:
-        turn.note(switching=False)
+    if core.switching or core.winding_down:
+        turn.note(switching=False, winding_down=False)
         refuse(turn, core.switching_order, ("ROLE-6", "this server lost its role before it could release it"))
     if know.serving or know.intercepting:
         turn.do(act.StopApplications())

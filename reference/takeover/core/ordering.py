@@ -1,10 +1,11 @@
 """What an operator orders: a switchover, a promotion, a resynchronisation.
 
-A switchover is a state of the active server. Its applications are stopped at once; then everything logged is carried
-out and becomes safe, and the witness confirms who may succeed. Up to the release it can be called off, and is, when
-the time is over or when what it needs cannot come about any more: the applications start again, and nothing was given
-up. The release itself is one turn. After it the server has stepped down, and says so again until it hears of the next
-epoch, in this run or a later one, for the word may have been lost.
+A switchover begins with the applications: they are stopped beside the core (`WindDown`), which keeps its grants
+meanwhile, and answers what they still write. From then on it is a state of the active server: everything logged is
+carried out and becomes safe, and the witness confirms who may succeed. Up to the release it can be called off, and is,
+when the time is over or when what it needs cannot come about any more: the applications start again, and nothing was
+given up. The release itself is one turn. After it the server has stepped down, and says so again until it hears of the
+next epoch, in this run or a later one, for the word may have been lost.
 
 Every refusal is recorded (`Refrain`) and answered with its clause.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from takeover.core import following, leading
 from takeover.core.challenging import Refusal, refuse, say_released
-from takeover.core.effects import Answer
+from takeover.core.effects import Answer, WindDown
 from takeover.core.state import Turn, carried_upto, status_upto
 from takeover_spec import actions as act
 from takeover_spec.knowledge import Knowledge
@@ -22,13 +23,26 @@ from takeover_spec.knowledge import Knowledge
 
 
 def switchover_asked(turn: Turn, order: int, within_ns: int) -> None:
-    """Stop the applications and begin to empty the queues, or say why not (SWITCH-1, SWITCH-2)."""
+    """Have the applications stopped, or say why not (SWITCH-1, SWITCH-2)."""
     refusal = _why_no_switchover(turn)
     if refusal:
         refuse(turn, order, refusal)
         return
+    turn.note(winding_down=True, switching_order=order, switching_within=within_ns)
+    turn.ask(WindDown())
+
+
+def wound_down(turn: Turn) -> None:
+    """The applications are stopped: begin to empty the queues, or start them again where that has no use any more."""
+    if not turn.core.winding_down:
+        return  # the role was lost meanwhile
+    turn.note(winding_down=False)
+    refusal = _why_no_switchover(turn)
     turn.do(act.StopApplications())
-    turn.note(switching=True, switching_order=order, switching_until=turn.now + within_ns)
+    if refusal:
+        _call_off(turn, refusal)
+        return
+    turn.note(switching=True, switching_until=turn.now + turn.core.switching_within)
     hand_over_if_ready(turn)
 
 
@@ -36,7 +50,7 @@ def _why_no_switchover(turn: Turn) -> Refusal | None:
     know = turn.know
     if not know.active:
         return "SWITCH-1", "this server is not active"
-    if turn.core.switching:
+    if turn.core.switching or turn.core.winding_down:
         return "SWITCH-1", "a switchover is under way"
     if not know.peer_follows:
         return "SWITCH-1", "no passive server follows this epoch"

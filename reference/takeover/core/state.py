@@ -69,9 +69,13 @@ class Core:
     stopping: bool = False
     promised: bool = False
     """It has promised something in this run."""
+    winding_down: bool = False
+    """The applications are being stopped for a switchover, which begins when they are."""
     switching: bool = False
     """A switchover is under way: the applications are stopped, and the queues are emptied."""
     switching_order: int = 0
+    switching_within: int = 0
+    """For how long the queues may be emptied, in nanoseconds."""
     switching_until: int = 0
     """When it is called off."""
     resynchronising: bool = False

@@ -23,6 +23,7 @@ from takeover.core.events import (
     SwitchoverAsked,
     WitnessSaid,
     Woke,
+    WoundDown,
 )
 from takeover.core.state import Core, Turn
 from takeover_spec import actions as act
@@ -73,6 +74,8 @@ def step(core: Core, event: Event, now: int) -> tuple[Core, tuple[Effect, ...]]:
             following.copy_received(turn, epoch, begun, upto)
         case LossStated(epoch, kept, last):
             challenging.loss_stated(turn, epoch, kept, last)
+        case WoundDown():
+            ordering.wound_down(turn)
         case Stopping():
             _stopping(turn)
         case SwitchoverAsked(order, within_ns):
@@ -129,5 +132,8 @@ def _stopping(turn: Turn) -> None:
     turn.note(stopping=True)
     epoch = turn.know.epoch
     if turn.know.active:
+        turn.say(
+            wire.Goodbye(epoch)
+        )  # before it falls silent: the applications may take longer than a grant to stop
         leading.step_down(turn)
     turn.say(wire.Goodbye(epoch))  # ROLE-4
