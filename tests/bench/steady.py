@@ -20,6 +20,13 @@ from takeover.demo.statuses import statuses_of
 
 CALM_S = 60.0
 LOADED_S = 20.0
+_BURN = """
+import os
+os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # or else it has the priority that this may be run with
+while True:
+    pass
+"""
+
 BURNERS = (1, 2, 4, 8, 16)
 
 
@@ -42,8 +49,7 @@ async def steady(report: Report, timings: Timings) -> None:
 async def _takeovers(pair: LabPair, burners: int, seconds: float) -> int:
     before = await _epoch(pair)
     burning = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
-        for _ in range(burners)
+        subprocess.Popen([sys.executable, "-c", _BURN], start_new_session=True) for _ in range(burners)
     ]
     try:
         await asyncio.sleep(seconds)
