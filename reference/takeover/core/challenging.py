@@ -110,7 +110,7 @@ def beat(turn: Turn) -> None:
             if waited < pause:  # ever less often, until it is as often as ever
                 least = turn.settings.beat_ns // FIRST_ASKS_PER_BEAT
                 turn.note(beat_at=turn.now + max(waited, least, 1))
-            if turn.settings.resumes and _was_cut(turn):
+            if _was_cut(turn) and turn.settings.resumes:
                 turn.do(act.Promote(turn.know.epoch, turn.know.applied, turn.know.applied, False))
             reason = why_not(turn)
             if reason:
