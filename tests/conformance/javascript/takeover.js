@@ -1,0 +1,100 @@
+'use strict';
+
+// How a passive server takes over (PROTOCOL.md §8.2), and how its own takeover goes on after a cut (REJOIN-4).
+
+const { countedUntil, lead } = require('./active.js');
+const { applyNext } = require('./passive.js');
+
+function begin(server) {
+  server.challenging = false; // nothing but a lease is wanted to take over
+}
+
+/** What stops this server from taking over, if something does. */
+function obstacle({ seen, epoch, promoted, returned, peer_left, peer_released }) {
+  if (seen > epoch) return ['ROLE-3', 'there is a newer epoch than that of the data'];
+  if (promoted) return null;
+  if (returned) return ['REJOIN-3', 'it was active, and has not been resynchronised since'];
+  if (peer_left && epoch > 0n && peer_released !== epoch) return ['ROLE-4', 'the peer said goodbye'];
+  return null;
+}
+
+/** ROLE-4 says which cause is true. */
+function cause({ epoch, promoted, peer_released }, ordered) {
+  if (promoted) return ordered ? 'operator' : 'resumed';
+  if (epoch === 0n) return 'first';
+  return peer_released === epoch ? 'release' : 'silence';
+}
+
+function proceed(server) {
+  const k = server.knows;
+  if (k.active) return;
+  resume(server);
+  // LEASE-1: its own promise has run out, or there is nobody who still counts on it.
+  const free = k.given_until <= server.now;
+  const reason = obstacle(k);
+  if (free && reason !== null) server.refrain(...reason);
+  const challenging = reason === null && (free || k.holdsNextLease(server.now));
+  if (challenging && !server.challenging) server.beatNow();
+  server.challenging = challenging;
+  if (challenging && free && k.holdsNextLease(server.now)) takeOver(server);
+}
+
+/** REJOIN-4: a server that began nothing goes on, after it has left a lease's length to whoever may succeed it. */
+function resume(server) {
+  const k = server.knows;
+  if (!mayResume(k) || server.now < resumesAt(server) || k.given_until > server.now) return;
+  server.ordered = false;
+  server.do('promote', { epoch: k.epoch, kept: k.applied, last: k.logged, ordered: false });
+}
+
+function mayResume(k) {
+  return !k.active && !k.promoted && k.returned && k.logged === k.applied && k.released < k.epoch && k.seen <= k.epoch;
+}
+
+function resumesAt({ passiveSince, constants }) {
+  return passiveSince + constants.lease_ns;
+}
+
+function takeOver(server) {
+  const k = server.knows;
+  // One that was active has nothing to drain (REJOIN-3), and one whose takeover was cut has drained already.
+  if (!k.drained) {
+    while (k.settled(k.applied + 1n)) applyNext(server); // APPLY-4
+    server.do('discard', { epoch: k.epoch, kept: k.applied, last: k.newest });
+  }
+  server.do('take-role', { epoch: k.epoch + 1n, cause: cause(k, server.ordered) });
+  server.copyOrdered = false;
+  server.incoming = null;
+  server.challenging = false;
+  lead(server);
+}
+
+function onBeat(server) {
+  const k = server.knows;
+  if (!server.challenging) return;
+  server.say('witness', 'ask-lease', { epoch: k.epoch + 1n, run: server.run, sent: server.now, promoted: k.promoted });
+}
+
+const frames = {
+  leased(server, { epoch, run, sent }) {
+    const k = server.knows;
+    const wanted = k.active ? epoch === k.epoch : epoch === k.epoch + 1n;
+    if (run !== server.run || sent > server.now || !wanted) return;
+    const until = countedUntil(server.constants, sent, server.constants.lease_ns);
+    if (until > server.now && !(epoch === k.lease_epoch && until <= k.lease_until)) {
+      server.do('count-lease', { epoch, sent, until });
+    }
+  },
+
+  'not-leased'(server, { epoch, run, clause, reason }) {
+    if (run === server.run && server.challenging && epoch === server.knows.epoch + 1n) server.refrain(clause, reason);
+  },
+};
+
+function deadlines(server) {
+  const k = server.knows;
+  if (k.active) return [];
+  return mayResume(k) ? [k.given_until, resumesAt(server)] : [k.given_until];
+}
+
+module.exports = { begin, deadlines, frames, onBeat, proceed };
