@@ -7,13 +7,14 @@ const { max } = require('./knowledge.js');
 // What was sent and is not reported safe after so many beats is sent again, so many updates at a time.
 const RESEND_BEATS = 2n;
 const RESEND_WINDOW = 64;
-// A server that asks for a copy again so soon has not got the last one yet.
+// So long a copy is given to arrive. Who asks for one meanwhile gets it afterwards, unless its position says that it has it.
 const COPY_BEATS = 4n;
 
 function begin(server) {
   server.queue = new Map(); // the unsafe queue: from a number to an operation, a status and when it was sent
   server.peerHeard = 0n; // when the peer was last heard in this epoch
   server.declared = false; // what the last declaration says
+  server.copyWanted = false; // the peer's last position says that it needs a copy
   server.taking = null; // the parts of a copy that is being taken
   server.copied = null; // when the last copy was sent
 }
@@ -23,6 +24,7 @@ function lead(server) {
   server.queue.clear();
   server.peerHeard = server.now;
   server.declared = false;
+  server.copyWanted = false;
   server.taking = null;
   server.copied = null;
   server.beatNow();
@@ -51,6 +53,7 @@ function proceed(server) {
   serve(server);
   acknowledge(server);
   declare(server);
+  takeCopy(server);
 }
 
 function serve(server) {
@@ -146,7 +149,8 @@ function carriedOut(server, { seq, status }) {
 
 function takeCopy(server) {
   const soon = server.copied !== null && server.now < server.copied + COPY_BEATS * server.beat;
-  if (soon || server.taking !== null || server.switching !== null) return;
+  if (!server.copyWanted || soon || server.taking !== null || server.switching !== null) return;
+  server.copyWanted = false;
   server.taking = [];
   server.tell('take-copy');
 }
@@ -203,10 +207,8 @@ const frames = {
     }
     if (epoch > k.epoch) return;
     server.peerHeard = server.now;
-    if (epoch < k.epoch || resynchronise) {
-      takeCopy(server);
-      return;
-    }
+    server.copyWanted = epoch < k.epoch || resynchronise;
+    if (server.copyWanted) return;
     for (const [seq, update] of server.queue) {
       if (seq > stored) sendUpdate(server, seq, update);
       if (seq > statuses && update.status !== 'none') sendStatus(server, seq, update);

@@ -13,7 +13,6 @@ class Malformed extends Error {}
 const isNumber = (value) => typeof value === 'bigint' && value <= MAX_NUMBER;
 const isFlag = (value) => typeof value === 'boolean';
 const isText = (value) => typeof value === 'string';
-const isParty = (value) => ['primary', 'secondary', 'witness'].includes(value);
 const isStatus = (value) => ['done', 'failed'].includes(value); // of an UpdateStatus, it is never `none`
 const isBytes = (value) => isText(value) && Buffer.from(value, 'base64').toString('base64') === value;
 
@@ -31,7 +30,7 @@ const MESSAGES = {
   hello: {
     protocol: isNumber,
     pair: isText,
-    party: isParty,
+    party: isText,
     run: isNumber,
     lease_ns: isNumber,
     promise_ns: isNumber,
