@@ -3,6 +3,7 @@
 // The active side: it keeps its grants and the public identity, logs and sends updates, and says who may succeed it.
 
 const { max } = require('./knowledge.js');
+const { hearReturn } = require('./passive.js');
 
 // What was sent and is not reported safe after so many beats is sent again, so many updates at a time.
 const RESEND_BEATS = 2n;
@@ -173,19 +174,10 @@ function onCopied(server, { upto }) {
   server.say('peer', 'copy-end', { epoch, upto, parts: BigInt(parts.length), digest: '' });
 }
 
-/** The answer to a request for a grant: until when it counts. LEASE-4: from the sending, and as if both clocks were wrong. */
-function countedUntil({ drift_ppm }, sent, length) {
-  return sent + (length * (1_000_000n - drift_ppm)) / (1_000_000n + drift_ppm);
-}
-
 const frames = {
-  promised(server, { epoch, run, sent }) {
-    const k = server.knows;
-    if (!k.active || epoch !== k.epoch) return;
-    server.peerHeard = server.now;
-    if (run !== server.run || sent > server.now) return;
-    const until = countedUntil(server.constants, sent, server.constants.promise_ns);
-    if (until > k.promise_until) server.do('count-promise', { epoch, sent, until });
+  // §12.6: this server lists nothing, so it waits for no such answer.
+  'copy-lacking'(server) {
+    if (server.knows.active) server.tell('close', { to: 'peer' });
   },
 
   safe(server, { epoch, upto, latest }) {
@@ -201,11 +193,8 @@ const frames = {
 
   position(server, { epoch, stored, statuses, resynchronise }) {
     const k = server.knows;
-    if (!k.active) {
-      if (k.peer_left) server.do('hear-return', { epoch });
-      return;
-    }
-    if (epoch > k.epoch) return;
+    if (!k.active) hearReturn(server, epoch);
+    if (!k.active || epoch > k.epoch) return;
     server.peerHeard = server.now;
     server.copyWanted = epoch < k.epoch || resynchronise;
     if (server.copyWanted) return;
@@ -216,13 +205,11 @@ const frames = {
   },
 };
 
-const witnessFrames = {
-  recorded(server, { epoch, version, eligible }) {
-    const k = server.knows;
-    if (!k.active || epoch !== k.epoch || version !== k.version) return;
-    if (!(eligible ? k.successor : k.alone)) server.do('hear-recorded', { epoch, version, eligible });
-  },
-};
+function recorded(server, { epoch, version, eligible }) {
+  const k = server.knows;
+  if (!k.active || epoch !== k.epoch || version !== k.version) return;
+  if (!(eligible ? k.successor : k.alone)) server.do('hear-recorded', { epoch, version, eligible });
+}
 
 /** When something happens by itself: the grants end, or the peer has been silent for too long. */
 function deadlines({ knows, peerHeard, patience }) {
@@ -232,7 +219,6 @@ function deadlines({ knows, peerHeard, patience }) {
 module.exports = {
   begin,
   carriedOut,
-  countedUntil,
   deadlines,
   frames,
   lead,
@@ -241,7 +227,7 @@ module.exports = {
   onPart,
   onWrite,
   proceed,
+  recorded,
   retire,
   stepDown,
-  witnessFrames,
 };

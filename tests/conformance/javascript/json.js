@@ -4,7 +4,10 @@
 // lets the second of two equal keys win. Here a whole number is a BigInt, and anything doubtful is an error.
 
 const MAX_NUMBER = 2n ** 63n - 1n;
-const TOKEN = /[\t\n\r ]*([{}[\],:]|true\b|false\b|(?:0|[1-9][0-9]*)(?![0-9.eE])|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")/y;
+const MARK = /[{}[\],:]|true\b|false\b/;
+const WHOLE_NUMBER = /(?:0|[1-9][0-9]*)(?![0-9.eE])/;
+const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/;
+const TOKEN = new RegExp(`[\\t\\n\\r ]*(${MARK.source}|${WHOLE_NUMBER.source}|${STRING.source})`, 'y');
 const NOTHING_MORE = /[\t\n\r ]*$/y;
 
 function parse(text) {

@@ -7,7 +7,6 @@ const { sayPosition } = require('./passive.js');
 
 function begin(server) {
   server.switching = null; // the switchover that is under way
-  server.ordered = false; // the promotion was ordered
 }
 
 function refuse(server, number, clause, reason) {
@@ -22,8 +21,7 @@ function accept(server, number) {
 const ORDERS = {
   switchover(server, { number, within_ns }) {
     const k = server.knows;
-    const obstacle =
-      (server.switching !== null && ['SWITCH-1', 'a switchover is under way']) || notReady(server);
+    const obstacle = (server.switching !== null && ['SWITCH-1', 'a switchover is under way']) || notReady(server);
     if (obstacle) {
       refuse(server, number, ...obstacle);
       return;

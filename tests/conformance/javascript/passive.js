@@ -1,6 +1,7 @@
 'use strict';
 
-// The passive side: it promises, stores and reports what the active server sends, applies it, and receives copies.
+// The passive side, and what an active server says to it: it promises, stores and reports what it is sent, applies it, and
+// receives copies.
 
 const { max } = require('./knowledge.js');
 
@@ -64,26 +65,12 @@ function report(server) {
   server.say('peer', 'safe', { epoch, upto, latest });
 }
 
-/** Another epoch has an active server. An active one of an older epoch steps down (REJOIN-1); one that is behind says so. */
-function hearEpoch(server, epoch) {
-  const k = server.knows;
-  if (epoch <= k.seen) return;
-  server.do('hear-epoch', { epoch });
-  server.retire();
-  server.beatNow();
-}
-
 function hearReturn(server, epoch) {
   if (server.knows.peer_left) server.do('hear-return', { epoch });
 }
 
-function heardLeader(server) {
-  server.heardLeader = server.now;
-}
-
 /** Whether what the active server of `epoch` sends may be stored here. */
 function mayStore(server, epoch) {
-  heardLeader(server);
   return server.knows.follows(epoch) && !server.copyOrdered;
 }
 
@@ -116,11 +103,9 @@ function giveUpCopy(server) {
 const frames = {
   'ask-promise'(server, { epoch, run, sent }) {
     const k = server.knows;
-    hearEpoch(server, epoch);
-    heardLeader(server);
     hearReturn(server, epoch);
     // A role that was released is not asked about any more, and whoever holds the next lease gives no promise (§8.2).
-    if (k.active || k.peer_released >= epoch || k.holdsNextLease(server.now)) return;
+    if (k.active || k.peer_released >= epoch || (server.challenging && k.holdsNextLease(server.now))) return;
     // LEASE-2: it binds for the full length from now, and never for less than before.
     server.do('promise', { epoch, until: max(server.now + server.constants.promise_ns, k.given_until) });
     server.say('peer', 'promised', { epoch, run, sent });
@@ -144,21 +129,14 @@ const frames = {
   },
 
   'copy-begin'(server, { epoch, begun, upto }) {
-    const k = server.knows;
-    hearEpoch(server, epoch);
-    heardLeader(server);
     if (!mayResynchronise(server, { epoch, upto })) return;
     server.incoming = { epoch, begun, upto, pieces: 0n, heard: server.now };
   },
 
-  'copy-part'(server, message) {
-    heardLeader(server);
-    nextPiece(server, message);
-  },
+  'copy-part': nextPiece,
 
   // §12.6: one that wants a whole copy lacks every block.
   'copy-listing'(server, message) {
-    heardLeader(server);
     if (nextPiece(server, message) === null) return;
     const { epoch, upto, index, entries } = message;
     const blocks = entries.flatMap((entry) => entry.digests).map((_, block) => BigInt(block));
@@ -168,7 +146,6 @@ const frames = {
   'copy-end'(server, { epoch, upto, parts }) {
     const k = server.knows;
     const copy = server.incoming;
-    heardLeader(server);
     if (copy === null) return;
     if (copy.epoch !== epoch || copy.upto !== upto || copy.pieces !== parts || !mayResynchronise(server, copy)) {
       giveUpCopy(server);
@@ -186,22 +163,14 @@ const frames = {
 
   released(server, { epoch }) {
     const k = server.knows;
-    if (k.active) return;
-    hearEpoch(server, epoch);
     // LEASE-5: nothing that was promised in that epoch binds any more.
     if (k.peer_released < epoch || k.given_until > server.now) server.do('hear-release', { epoch });
   },
 
   goodbye(server, { epoch }) {
     const k = server.knows;
-    if (k.active) return;
-    hearEpoch(server, epoch);
-    if (!k.peer_left) server.do('hear-goodbye', { epoch });
-  },
-
-  newer(server, { epoch }) {
-    hearEpoch(server, epoch);
+    if (!k.active && !k.peer_left) server.do('hear-goodbye', { epoch });
   },
 };
 
-module.exports = { applyNext, begin, frames, onBeat, onIdle, sayPosition };
+module.exports = { applyNext, begin, frames, hearReturn, onBeat, onIdle, sayPosition };

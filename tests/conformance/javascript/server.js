@@ -5,6 +5,7 @@
 
 const active = require('./active.js');
 const { Malformed, decode, encode } = require('./frames.js');
+const grants = require('./grants.js');
 const { Knowledge } = require('./knowledge.js');
 const orders = require('./orders.js');
 const passive = require('./passive.js');
@@ -30,7 +31,15 @@ const FLEETING = new Set([
 // Actions that somebody else may see: what they depend on is durable before (§3).
 const OUTWARD = new Set(['acknowledge', 'enable', 'start-applications']);
 
-const FRAMES = { peer: { ...passive.frames, ...active.frames }, witness: { ...takeover.frames, ...active.witnessFrames } };
+const FRAMES = {
+  peer: { ...passive.frames, ...active.frames, promised: grants.promised },
+  witness: { leased: grants.leased, 'not-leased': grants.notLeased, recorded: active.recorded },
+};
+
+// Whoever says one of these is active in its epoch,
+const OF_THE_ACTIVE = new Set(['ask-promise', 'update', 'update-status', 'copy-begin', 'copy-part', 'copy-listing', 'copy-end']);
+// and who says one of these was, or knows of one that is or was.
+const OF_AN_ACTIVE = new Set([...OF_THE_ACTIVE, 'released', 'goodbye', 'newer']);
 
 class Server {
   constructor(found) {
@@ -169,7 +178,7 @@ const HANDLERS = {
       server.tell('close', { to: sender }); // §12.1
       return;
     }
-    if (sender === 'peer' && answeredNewer(server, message)) return;
+    if (sender === 'peer' && isOver(server, message)) return;
     FRAMES[sender][message.kind]?.(server, message);
   },
 
@@ -183,12 +192,16 @@ const HANDLERS = {
   stop: orders.onStop,
 };
 
-/**
- * Whatever is said in an epoch that is over is answered `Newer` (§12.4), but a position: the active server answers that with
- * a copy.
- */
-function answeredNewer(server, { kind, epoch }) {
+/** What the peer says of an epoch that is over is answered `Newer` (§12.4); of a new one, it is heard of. */
+function isOver(server, { kind, epoch }) {
   const k = server.knows;
+  if (OF_THE_ACTIVE.has(kind)) server.heardLeader = server.now;
+  if (OF_AN_ACTIVE.has(kind) && epoch > k.seen) {
+    server.do('hear-epoch', { epoch });
+    server.retire(); // REJOIN-1
+    server.beatNow(); // A passive server that is behind says so.
+  }
+  // The active server answers a position with a copy.
   if (epoch === undefined || epoch >= k.seen || (kind === 'position' && k.active)) return false;
   server.say('peer', 'newer', { epoch: k.seen });
   return true;

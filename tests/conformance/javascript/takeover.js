@@ -2,11 +2,12 @@
 
 // How a passive server takes over (PROTOCOL.md §8.2), and how its own takeover goes on after a cut (REJOIN-4).
 
-const { countedUntil, lead } = require('./active.js');
+const { lead } = require('./active.js');
 const { applyNext } = require('./passive.js');
 
 function begin(server) {
   server.challenging = false; // nothing but a lease is wanted to take over
+  server.ordered = false; // an operator ordered the promotion
 }
 
 /** What stops this server from taking over, if something does. */
@@ -75,26 +76,10 @@ function onBeat(server) {
   server.say('witness', 'ask-lease', { epoch: k.epoch + 1n, run: server.run, sent: server.now, promoted: k.promoted });
 }
 
-const frames = {
-  leased(server, { epoch, run, sent }) {
-    const k = server.knows;
-    const wanted = k.active ? epoch === k.epoch : epoch === k.epoch + 1n;
-    if (run !== server.run || sent > server.now || !wanted) return;
-    const until = countedUntil(server.constants, sent, server.constants.lease_ns);
-    if (until > server.now && !(epoch === k.lease_epoch && until <= k.lease_until)) {
-      server.do('count-lease', { epoch, sent, until });
-    }
-  },
-
-  'not-leased'(server, { epoch, run, clause, reason }) {
-    if (run === server.run && server.challenging && epoch === server.knows.epoch + 1n) server.refrain(clause, reason);
-  },
-};
-
 function deadlines(server) {
   const k = server.knows;
   if (k.active) return [];
   return mayResume(k) ? [k.given_until, resumesAt(server)] : [k.given_until];
 }
 
-module.exports = { begin, deadlines, frames, onBeat, proceed };
+module.exports = { begin, deadlines, onBeat, proceed };
