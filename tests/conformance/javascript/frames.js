@@ -37,6 +37,7 @@ const MESSAGES = {
     drift_ppm: isNumber,
     expiry_slack_ns: isNumber,
     synchronous: isFlag,
+    arbiter: isText,
   },
   'ask-promise': { epoch: isNumber, run: isNumber, sent: isNumber },
   update: { epoch: isNumber, seq: isNumber, operation: isBytes },

@@ -41,11 +41,11 @@ function onBeat(server) {
   }
 }
 
-/** One thing at a time: apply an update, or else report. */
-function onIdle(server) {
+/** One thing at a time: apply an update, if there is time, or else report. */
+function onIdle(server, { room }) {
   const k = server.knows;
   if (!k.follows(k.epoch)) return;
-  if (k.settled(k.applied + 1n)) applyNext(server);
+  if (room && k.settled(k.applied + 1n)) applyNext(server);
   else if (server.reportDue) report(server);
 }
 

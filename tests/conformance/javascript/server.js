@@ -182,10 +182,7 @@ const HANDLERS = {
     FRAMES[sender][message.kind]?.(server, message);
   },
 
-  idle(server) {
-    if (!server.knows.active) passive.onIdle(server);
-  },
-
+  idle: passive.onIdle,
   write: active.onWrite,
   copied: active.onCopied,
   order: orders.onOrder,
