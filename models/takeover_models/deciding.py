@@ -144,10 +144,7 @@ def _bye(world: World, decision: Decision) -> bool:
     server = world.server(decision.who)
     if not server.ready:
         return False
-    server.step(ev.Stopping())
-    if server.ready:
-        server.sync()
-        server.crash(0, machine=False)
+    server.shut_down()
     return True
 
 

@@ -57,6 +57,8 @@ class ServerHost(Host):
 
     def _forget(self) -> None:
         """What only the process has."""
+        self.leaving = False
+        """It was told to shut down."""
         self.serving = False
         self.leads = 0
         """The epoch in which it is active; 0 if it is not."""
@@ -129,6 +131,24 @@ class ServerHost(Host):
         self._forget()
         self.end()
         self.around.network.disconnect(lose=False)
+
+    def shut_down(self) -> None:
+        """An operator shuts it down: the process ends when what there was to do is done, stopped meanwhile or not."""
+        self.leaving = True
+        self.step(ev.Stopping())
+        self._end_if_done()
+
+    def resume(self) -> bool:
+        """A stopped process goes on, perhaps to its end; whether there was one."""
+        resumed = super().resume()
+        if self.leaving:
+            self._end_if_done()
+        return resumed
+
+    def _end_if_done(self) -> None:
+        if self.ready:
+            self.sync()
+            self.crash(0, machine=False)
 
     def step(self, event: ev.Event) -> bool:
         """Tell the core of an event and carry out what comes of it; whether anything did."""
