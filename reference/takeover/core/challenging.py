@@ -3,6 +3,9 @@
 It asks the witness when its own promise has run out, and not before: then the active server has not been heard for a
 whole promise. Once it holds the lease of the next epoch it is committed, and promises nothing any more. The drain goes
 on while the lease is renewed; its end, the role, the address, interception and the applications are one turn.
+
+Conditions are put together with the operators of `logic.py` where nothing depends on which of them fails: the proof
+follows every path of this code, and each `and` is a place where paths part.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from takeover.core.state import Turn
 from takeover_spec import actions as act
 from takeover_spec import wire
 from takeover_spec.knowledge import Knowledge, settled
+from takeover_spec.logic import choose, greatest, not_
 from takeover_spec.words import Cause, Identity
 
 Refusal = tuple[str, str]
@@ -26,12 +30,12 @@ FIRST_ASKS_PER_BEAT = 32
 
 def is_committed(know: Knowledge, now: int) -> bool:
     """Whether this server holds the lease of the epoch after its data's."""
-    return know.lease_epoch == know.epoch + 1 and now < know.lease_until
+    return (know.lease_epoch == know.epoch + 1) & (now < know.lease_until)
 
 
 def is_handed(know: Knowledge) -> bool:
     """Whether the active server released its role: that it says goodbye then is no reason to wait."""
-    return know.epoch >= 1 and know.peer_released == know.epoch
+    return (know.epoch >= 1) & (know.peer_released == know.epoch)
 
 
 def cause_of(know: Knowledge) -> Cause:
@@ -54,9 +58,9 @@ def why_not(turn: Turn) -> Refusal | None:
         return None
     if know.returned:
         return "REJOIN-3", "this server was active, and has not been resynchronised since"
-    if know.peer_left and not is_handed(know):
+    if know.peer_left & not_(is_handed(know)):
         return "ROLE-4", "the peer announced that it shuts down"
-    if know.epoch == 0 and turn.settings.me == Identity.SECONDARY:
+    if (know.epoch == 0) & (turn.settings.me == Identity.SECONDARY):
         return "ROLE-3", "this server never had the data, and the primary begins"
     return None
 
@@ -71,9 +75,9 @@ def refrain(turn: Turn, clause: str, reason: str) -> None:
 def _was_cut(turn: Turn) -> bool:
     """Whether this server was active last and logged nothing, and whoever may succeed it had time to (SWITCH-2)."""
     know = turn.know
-    last = know.returned and know.seen == know.epoch and know.logged == know.applied
+    last = know.returned & (know.seen == know.epoch) & (know.logged == know.applied)
     first_others = turn.now >= know.given_until + turn.settings.constants.lease_ns
-    return last and first_others and know.released < know.epoch and not know.promoted
+    return last & first_others & (know.released < know.epoch) & not_(know.promoted)
 
 
 def refuse(turn: Turn, order: int, refusal: Refusal) -> None:
@@ -85,7 +89,7 @@ def refuse(turn: Turn, order: int, refusal: Refusal) -> None:
 def say_released(turn: Turn) -> None:
     """Say that the role was released, for as long as nobody is known to have taken it (SWITCH-2)."""
     know = turn.know
-    if know.returned and know.released == know.epoch and know.seen == know.epoch:
+    if know.returned & (know.released == know.epoch) & (know.seen == know.epoch):
         turn.say_witness(wire.Released(know.epoch))
         turn.say(wire.Released(know.epoch))
 
@@ -100,17 +104,21 @@ def released(turn: Turn, epoch: int) -> None:
         beat(turn)
 
 
+def _pause_ns(waited: int, beat_ns: int) -> int:
+    """How long until it looks around again: the longer it has waited, the longer, up to what is usual."""
+    usual = beat_ns // ASKS_PER_BEAT
+    sooner = greatest(greatest(waited, beat_ns // FIRST_ASKS_PER_BEAT), 1)
+    return choose((waited >= 0) & (sooner < usual), sooner, usual)
+
+
 def beat(turn: Turn) -> None:
     """A passive server's time to look around."""
     if turn.now >= turn.core.beat_at:
         say_released(turn)
-        waited, pause = turn.now - turn.know.given_until, turn.settings.beat_ns // ASKS_PER_BEAT
-        turn.note(beat_at=turn.now + pause)
+        waited = turn.now - turn.know.given_until
+        turn.note(beat_at=turn.now + _pause_ns(waited, turn.settings.beat_ns))
         if waited >= 0:
-            if waited < pause:  # ever less often, until it is as often as ever
-                least = turn.settings.beat_ns // FIRST_ASKS_PER_BEAT
-                turn.note(beat_at=turn.now + max(waited, least, 1))
-            if _was_cut(turn) and turn.settings.resumes:
+            if _was_cut(turn) & turn.settings.resumes:
                 turn.do(act.Promote(turn.know.epoch, turn.know.applied, turn.know.applied, False))
             reason = why_not(turn)
             if reason:

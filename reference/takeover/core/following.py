@@ -11,14 +11,14 @@ from takeover.core.state import Turn, status_upto
 from takeover_spec import actions as act
 from takeover_spec import wire
 from takeover_spec.knowledge import Knowledge, settled
+from takeover_spec.logic import greatest, not_
 from takeover_spec.words import Queue, Status
 
 
 def _follows(know: Knowledge, epoch: int) -> bool:
     """Whether this is a passive server whose data belongs to that epoch, and whose safe queue is open."""
-    return (
-        not know.active and not know.returned and not know.drained and know.epoch >= 1 and know.epoch == epoch
-    )
+    open_queue = not_(know.active | know.returned | know.drained)
+    return open_queue & (know.epoch >= 1) & (know.epoch == epoch)
 
 
 def newer_epoch(turn: Turn, epoch: int) -> None:
@@ -38,16 +38,16 @@ def say_position(turn: Turn) -> None:
     if turn.core.stopping:  # ROLE-4: to say where one stands is to be back
         turn.say(wire.Goodbye(know.epoch))
         return
-    behind = know.returned or know.drained or know.seen > know.epoch or know.epoch == 0
-    resynchronise = behind or turn.core.resynchronising
+    behind = know.returned | know.drained | (know.seen > know.epoch) | (know.epoch == 0)
+    resynchronise = behind | turn.core.resynchronising
     turn.say(wire.Position(know.epoch, know.newest, status_upto(know), resynchronise))
     if not resynchronise:
-        _report(turn, max(know.reported, know.applied))
+        _report(turn, greatest(know.reported, know.applied))
 
 
 def promise_asked(turn: Turn, epoch: int, run: int, sent: int) -> None:
     """The active server of `epoch` asks for a promise."""
-    if epoch < turn.know.seen or epoch < 1:
+    if (epoch < turn.know.seen) | (epoch < 1):
         turn.say(wire.Newer(turn.know.seen))  # ROLE-5
         return
     newer_epoch(turn, epoch)
@@ -58,7 +58,7 @@ def promise_asked(turn: Turn, epoch: int, run: int, sent: int) -> None:
     turn.note(heard_at=turn.now)
     if challenging.is_committed(turn.know, turn.now):
         return  # it holds the lease of the next epoch: whoever asks is on the way out
-    until = max(turn.know.given_until, turn.now + turn.settings.constants.promise_ns)
+    until = greatest(turn.know.given_until, turn.now + turn.settings.constants.promise_ns)
     if turn.know.promoted:
         challenging.refrain(
             turn, "REJOIN-4", "the active server is heard: taking over with this data is void"
@@ -70,21 +70,22 @@ def promise_asked(turn: Turn, epoch: int, run: int, sent: int) -> None:
 
 def update(turn: Turn, epoch: int, seq: int) -> None:
     """An update arrives."""
-    if _follows(turn.know, epoch) and seq == turn.know.newest + 1 and not turn.core.resynchronising:
+    next_update = (seq == turn.know.newest + 1) & not_(turn.core.resynchronising)
+    if _follows(turn.know, epoch) & next_update:
         turn.do(act.Store(epoch, seq))
 
 
 def status(turn: Turn, epoch: int, seq: int, ended: Status) -> None:
     """A completion status arrives."""
-    next_status = seq == status_upto(turn.know) + 1 and seq <= turn.know.newest
-    if _follows(turn.know, epoch) and next_status and ended is not Status.NONE:
+    next_status = (seq == status_upto(turn.know) + 1) & (seq <= turn.know.newest)
+    if _follows(turn.know, epoch) & next_status and ended is not Status.NONE:
         turn.do(act.StoreStatus(epoch, seq, ended))
 
 
 def next_in_queue(turn: Turn, seq: int, ended: Status) -> None:
     """The next update can be applied, if its status is here."""
     know = turn.know
-    if _follows(know, know.epoch) and seq == know.applied + 1 and settled(know, seq):  # APPLY-1, APPLY-2
+    if _follows(know, know.epoch) & (seq == know.applied + 1) & settled(know, seq):  # APPLY-1, APPLY-2
         turn.do(act.Apply(know.epoch, seq, ended is Status.DONE, Queue.SAFE))  # APPLY-3
     challenging.take_over_if_ready(turn)
 
@@ -92,7 +93,7 @@ def next_in_queue(turn: Turn, seq: int, ended: Status) -> None:
 def paused(turn: Turn) -> None:
     """Report what has become safe since the last report (QUEUE-4)."""
     know = turn.know
-    if _follows(know, know.epoch) and status_upto(know) > know.reported:
+    if _follows(know, know.epoch) & (status_upto(know) > know.reported):
         _report(turn, status_upto(know))
 
 
@@ -104,8 +105,8 @@ def _report(turn: Turn, upto: int) -> None:
 def copy_received(turn: Turn, epoch: int, begun: int, upto: int) -> None:
     """The active server's copy is here: set the unsafe queue aside, and follow."""
     know = turn.know
-    forwards = _follows(know, epoch) and upto >= max(know.applied, know.reported)
-    if know.active or epoch < know.seen or not (epoch > know.epoch or forwards):
+    forwards = _follows(know, epoch) & (upto >= greatest(know.applied, know.reported))
+    if know.active | (epoch < know.seen) | not_((epoch > know.epoch) | forwards):
         return  # REJOIN-2
     if know.unsafe:  # QUEUE-5, REJOIN-1, LOSS-1
         turn.do(act.SetAside(know.epoch, min(begun, know.logged), know.logged))

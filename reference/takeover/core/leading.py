@@ -7,6 +7,7 @@ from takeover.core.effects import Ship, TakeCopy
 from takeover.core.state import Turn, carried_upto
 from takeover_spec import actions as act
 from takeover_spec import wire
+from takeover_spec.logic import greatest
 from takeover_spec.words import Status
 
 CATCH_UP_MAX = 1000
@@ -129,7 +130,7 @@ def carried_out(turn: Turn, seq: int, status: Status) -> None:
 def paused(turn: Turn) -> None:
     """Acknowledge one update, or let go of what is safe."""
     know = turn.know
-    seq = max(know.acknowledged, know.applied) + 1
+    seq = greatest(know.acknowledged, know.applied) + 1
     heard = turn.now - turn.core.heard_at <= turn.settings.patience_ns
     alone = know.alone and not (heard and _is_close(turn))  # or else it would never have caught up
     may = not turn.settings.constants.synchronous or seq <= know.safe_upto or alone  # SYNC-1

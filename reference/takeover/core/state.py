@@ -14,6 +14,7 @@ from takeover.core.effects import Effect, Say, SayWitness
 from takeover.core.span import Span
 from takeover_spec import actions as act
 from takeover_spec.knowledge import Knowledge, after
+from takeover_spec.logic import greatest
 from takeover_spec.wire import Message
 from takeover_spec.words import PPM, Constants, Identity, Status
 
@@ -97,12 +98,12 @@ class Core:
 
 def status_upto(know: Knowledge) -> int:
     """Up to where every update is in the safe queue with its status, or applied."""
-    return max(know.applied, cast(Span[int], know.status).last)
+    return greatest(know.applied, cast(Span[int], know.status).last)
 
 
 def carried_upto(know: Knowledge) -> int:
     """Up to where every update has been carried out."""
-    return max(know.applied, cast(Span[int], know.carried).last)
+    return greatest(know.applied, cast(Span[int], know.carried).last)
 
 
 class Turn:
