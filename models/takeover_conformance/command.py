@@ -113,7 +113,11 @@ def _run(
 
 
 def _replay(bench: Bench, arguments: argparse.Namespace) -> int:
-    setup, decisions = parse_run(arguments.replay)
+    try:
+        setup, decisions = parse_run(arguments.replay)
+    except ValueError as problem:
+        print(f"takeover conform: --replay: {problem}", file=sys.stderr)
+        return Exit.USAGE
     try:
         outcome = play_decisions(bench, setup, decisions, arguments.tested)
     except AdapterFault as fault:

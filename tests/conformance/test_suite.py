@@ -100,6 +100,7 @@ def test_the_command_tells_what_went_wrong(capsys: pytest.CaptureFixture[str]) -
     [
         (["--case", "no-such", "--", *REFERENCE], 2, "no case called no-such"),
         ([], 2, "name the command"),
+        (["--replay", "default:jump", "--", *REFERENCE], 2, "'jump' is not one of"),
         (["--", "/no/such/adapter"], 2, "cannot-start"),
         (["--", "true"], 3, "exited 0"),
         (["--", "yes"], 3, "garbage"),
