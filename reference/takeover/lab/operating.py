@@ -127,7 +127,7 @@ def latest(statuses: Statuses) -> str:
 
     def rank(name: str) -> tuple[int, bool, bool]:
         said = statuses[name]
-        returned = (said["last_refrain"] or {}).get("clause") == "REJOIN-3"
+        returned = said["resynchronise"] and said["seen"] == said["epoch"]  # it led that epoch, and stopped
         return int(said["epoch"]), said["role"] == "active", returned
 
     return max(statuses, key=rank)

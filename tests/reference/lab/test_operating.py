@@ -9,12 +9,8 @@ import pytest
 from takeover.lab.operating import latest
 
 
-def said(role: str, epoch: int, clause: str = "") -> dict[str, Any]:
-    return {
-        "role": role,
-        "epoch": epoch,
-        "last_refrain": {"clause": clause, "reason": "…"} if clause else None,
-    }
+def said(role: str, epoch: int, seen: int = 0, *, resynchronise: bool = False) -> dict[str, Any]:
+    return {"role": role, "epoch": epoch, "seen": seen or epoch, "resynchronise": resynchronise}
 
 
 @pytest.mark.parametrize(
@@ -22,9 +18,10 @@ def said(role: str, epoch: int, clause: str = "") -> dict[str, Any]:
     [
         (said("active", 3), said("passive", 3), "primary"),
         (said("passive", 3), said("active", 3), "secondary"),
-        (said("active", 3), said("passive", 4, "REJOIN-3"), "secondary"),
-        (said("passive", 3, "LEASE-3"), said("passive", 3, "REJOIN-3"), "secondary"),
-        (said("passive", 3, "REJOIN-3"), said("passive", 3, "LEASE-3"), "primary"),
+        (said("active", 3), said("passive", 4, resynchronise=True), "secondary"),
+        (said("passive", 3), said("passive", 3, resynchronise=True), "secondary"),
+        (said("passive", 3, resynchronise=True), said("passive", 3), "primary"),
+        (said("passive", 3, 4, resynchronise=True), said("passive", 3, resynchronise=True), "secondary"),
     ],
 )
 def test_the_latest_data_is_with_whoever_was_active_last(
