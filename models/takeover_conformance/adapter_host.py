@@ -51,8 +51,6 @@ class AdapterHost(ServerHost):
         self.said: list[tuple[str, wire.Message | None]] = []
         """What it said, to whom, in all its runs; None is the end of a connection."""
         self._heard = Heard()
-        self._operations: dict[tuple[int, int], bytes] = {}
-        """The operation of each update that arrived in this run, by its name."""
 
     def wakes_at(self) -> int | None:
         """When the server asked to be woken."""
@@ -68,7 +66,6 @@ class AdapterHost(ServerHost):
         self.kernel.until = None
         self._wake_at = None
         self._heard = Heard()
-        self._operations.clear()
         self.around.runs += 1
         self._run = self.around.runs
         self.event, self.now = None, self.clock.shows
@@ -113,10 +110,6 @@ class AdapterHost(ServerHost):
                 return lines.Wake(now)
             case ev.Connected():
                 return lines.Connected(now)
-            case ev.PeerSaid(message):
-                return lines.Frame(now, "peer", wire.encode(message))
-            case ev.WitnessSaid(message):
-                return lines.Frame(now, "witness", wire.encode(message))
             case ev.Intercepted():
                 return lines.Write(now, self.offers[0].operation.encoded())
             case ev.CarriedOut(seq, status):
@@ -157,13 +150,8 @@ class AdapterHost(ServerHost):
     def _note(self, sender: str, message: wire.Message) -> None:
         self._heard.add(message)
         self.event = ev.PeerSaid(message) if sender == "peer" else ev.WitnessSaid(message)
-        match message:
-            case wire.Update(epoch, seq, operation):
-                self._operations[epoch, seq] = operation
-            case wire.CopyBegin() | wire.CopyPart() | wire.CopyEnd():
-                self.assembly.add(message)
-            case _:
-                pass
+        if isinstance(message, wire.CopyBegin | wire.CopyPart | wire.CopyEnd):
+            self.assembly.add(message)
 
     def _ask(self, request: Request) -> bool:
         replies = self.adapter.ask(request)
@@ -230,7 +218,7 @@ class AdapterHost(ServerHost):
     def _queued(self, action: act.ServerAction) -> Queued | None:
         match action:
             case act.Store(epoch, seq):
-                operation = self._operations.get((epoch, seq))
+                operation = self._heard.operations.get((epoch, seq))
                 if operation is None:
                     raise Untruthful(self.party, "ROLE-5", f"nobody sent update {seq} of epoch {epoch}")
                 return Queued(decoded(operation))

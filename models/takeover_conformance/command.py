@@ -26,9 +26,6 @@ from takeover_conformance.process import FAULTS, Adapter, AdapterFault
 from takeover_models.decisions import parse_run, run_text
 from takeover_models.findings import RuleBroken
 
-EVENTS_SHOWN = 24
-"""How many of the last things that happened are shown of a run that failed."""
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
@@ -157,7 +154,7 @@ def _failure(outcome: Outcome) -> Iterator[str]:
     if isinstance(finding, RuleBroken):
         yield f"  {finding.violation.rule.clause}: {finding.violation.rule.text}"
     if outcome.world is not None:
-        yield from (f"  {line}" for line in list(outcome.world.network.told)[-EVENTS_SHOWN:])
+        yield from (f"  {line}" for line in outcome.world.network.told())
 
 
 def _again(result: suite.Result) -> Iterator[str]:

@@ -16,10 +16,9 @@ from pathlib import Path
 from takeover_conformance.cases import ROLES
 from takeover_conformance.golden import Made, file_text, frame_cases
 from takeover_conformance.matrix import InProcess
-from takeover_conformance.playing import Bench, Outcome, play_decisions, play_seed
+from takeover_conformance.playing import Bench, Outcome, play_seed, shortest
 from takeover_conformance.wrong import WRONG, Wrong
 from takeover_models.decisions import Decision
-from takeover_models.shrink import shortened
 
 SEEDS_MAX = 60
 """How many random runs are played to find one that tells a mistake."""
@@ -38,21 +37,8 @@ def telling(name: str) -> Made | None:
     for seed in range(SEEDS_MAX):
         outcome = play_seed(bench, seed, LENGTH, ROLES[seed % len(ROLES)])
         if outcome.finding is not None and outcome.finding.name in wrong.clauses:
-            return _made(wrong, seed, outcome, _shortest(bench, outcome))
+            return _made(wrong, seed, outcome, shortest(bench, outcome))
     return None
-
-
-def _shortest(bench: Bench, outcome: Outcome) -> tuple[Decision, ...]:
-    world, finding = outcome.world, outcome.finding
-    assert world is not None
-    assert finding is not None
-
-    def again(decisions: tuple[Decision, ...]) -> tuple[tuple[Decision, ...], str]:
-        found = play_decisions(bench, world.setup, decisions, outcome.tested)
-        assert found.world is not None
-        return tuple(found.world.decisions), "" if found.finding is None else found.finding.name
-
-    return shortened(tuple(world.decisions), finding.name, again)
 
 
 def _made(wrong: Wrong, seed: int, outcome: Outcome, decisions: tuple[Decision, ...]) -> Made:

@@ -22,6 +22,7 @@ from takeover_models.findings import Finding
 from takeover_models.host import Surroundings
 from takeover_models.server_host import ServerHost
 from takeover_models.setup import Setup
+from takeover_models.shrink import shortened
 from takeover_models.simulate import setup_of
 from takeover_models.spells import decisions
 from takeover_models.truth import Truth
@@ -29,6 +30,9 @@ from takeover_models.world import World
 from takeover_spec import wire
 from takeover_spec.codec import Malformed, kind_of, of_kind, plain
 from takeover_spec.words import Identity
+
+SEED = "seed-"
+"""How the name of a run that comes of a seed begins."""
 
 _ANSWERED = {"promised": "ask-promise", "leased": "ask-lease"}
 """Which question an answer returns the run and the time of."""
@@ -48,7 +52,7 @@ class Outcome:
     finding: Finding | None
     """What must not be and was, or the other way round; None if the case passes."""
     world: World | None = None
-    """As it was at the end."""
+    """As it was at the end of a run that failed; of those that passed nothing is kept."""
 
 
 class Bench:
@@ -97,7 +101,7 @@ def play(bench: Bench, case: Case, tested: str) -> Outcome:
             run.take(step)
     except Finding as finding:
         return Outcome(case.name, case.level, tested, finding, world)
-    return Outcome(case.name, case.level, tested, None, world)
+    return Outcome(case.name, case.level, tested, None)
 
 
 def play_seed(bench: Bench, seed: int, length: int, tested: str) -> Outcome:
@@ -113,7 +117,7 @@ def play_seed(bench: Bench, seed: int, length: int, tested: str) -> Outcome:
         world.decide(Decision("recover"))
     except Finding as found:
         finding = found
-    return Outcome(f"seed-{seed}", 3, tested, finding, world)
+    return Outcome(f"{SEED}{seed}", 3, tested, finding, world if finding else None)
 
 
 def play_decisions(bench: Bench, setup: Setup, run: Sequence[Decision], tested: str) -> Outcome:
@@ -123,7 +127,22 @@ def play_decisions(bench: Bench, setup: Setup, run: Sequence[Decision], tested: 
         world.replay(run)
     except Finding as finding:
         return Outcome("replay", 3, tested, finding, world)
-    return Outcome("replay", 3, tested, None, world)
+    return Outcome("replay", 3, tested, None)
+
+
+def shortest(bench: Bench, outcome: Outcome) -> tuple[Decision, ...]:
+    """The decisions of a run that failed, without those that it fails without. Raises `AdapterFault`."""
+    world, finding = outcome.world, outcome.finding
+    assert world is not None
+    assert finding is not None
+
+    def again(run: tuple[Decision, ...]) -> tuple[tuple[Decision, ...], str]:
+        played = play_decisions(bench, world.setup, run, outcome.tested)
+        if played.finding is None or played.world is None:
+            return run, ""
+        return tuple(played.world.decisions), played.finding.name
+
+    return shortened(tuple(world.decisions), finding.name, again)
 
 
 def _frame(adapter: Asked, case: FrameCase) -> Finding | None:
@@ -145,13 +164,10 @@ def _frame(adapter: Asked, case: FrameCase) -> Finding | None:
 
 def _same(clause: str, frame: bytes, message: wire.Message) -> Finding | None:
     try:
-        length = wire.frame_length(frame[: wire.LENGTH_BYTES])
-        said = wire.decode(frame[wire.LENGTH_BYTES :])
+        said = wire.decode_frame(frame)
     except Malformed as problem:
         return Unmet(clause, f"{message} is made a frame that is malformed: {problem}")
-    if length + wire.LENGTH_BYTES != len(frame) or said != message:
-        return Unmet(clause, f"{message} is made a frame of {length} bytes that says {said}")
-    return None
+    return None if said == message else Unmet(clause, f"{message} is made a frame that says {said}")
 
 
 class _Run:

@@ -121,7 +121,7 @@ class Server:
 
     def _hear(self, request: lines.Frame) -> None:
         try:
-            message = _decoded(request.frame)
+            message = wire.decode_frame(request.frame)
         except Malformed:
             self.replies.append(lines.Close(request.sender))
             return
@@ -230,13 +230,6 @@ class Server:
         self.ship = eff.Ship(seq, ended)
 
 
-def _decoded(frame: bytes) -> wire.Message:
-    body = frame[wire.LENGTH_BYTES :]
-    if wire.frame_length(frame[: wire.LENGTH_BYTES]) != len(body):
-        raise Malformed("frame", "its length is not what it says")
-    return wire.decode(body)
-
-
 def _settings(start: lines.Start) -> Settings:
     constants = Constants(
         start.lease_ns, start.promise_ns, start.drift_ppm, start.expiry_slack_ns, start.synchronous
@@ -279,7 +272,7 @@ class ReferenceAdapter:
                 return [lines.Encoded(wire.encode(message))]
             case lines.Decode(frame):
                 try:
-                    return [lines.Decoded(_decoded(frame))]
+                    return [lines.Decoded(wire.decode_frame(frame))]
                 except Malformed:
                     return [lines.Refused()]
             case lines.Found():

@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from takeover_conformance.cases import LEVELS, ROLES, Case, FrameCase
-from takeover_conformance.playing import Bench, Outcome, play, play_decisions, play_seed
+from takeover_conformance.playing import SEED, Bench, Outcome, play, play_seed, shortest
 from takeover_conformance.process import AdapterFault
 from takeover_models.decisions import Decision
-from takeover_models.shrink import shortened
 
 RUN_LENGTH = 40
 """How many decisions a random run has."""
 
 SEEDS = 120
-"""How many random runs there are, if nobody says otherwise; each is played in three ways, in turn."""
+"""How many random runs there are, if nobody says otherwise; who is tested in one goes round by its seed."""
 
 CONFORMS, VIOLATES, UNDECIDED = "conforms", "violates", "undecided"
 
@@ -109,24 +108,11 @@ def run(bench: Bench, selection: Selection, heard: Callable[[Outcome], None]) ->
                     result.outcomes.append(outcome)
                     heard(outcome)
             if result.failed:
-                result.shortest = _shortest(bench, result.failed[0])
+                failed = result.failed[0]
+                result.shortest = shortest(bench, failed) if failed.case.startswith(SEED) else ()
                 break
     except AdapterFault as fault:
         result.fault = fault
     finally:
         bench.close()
     return result
-
-
-def _shortest(bench: Bench, outcome: Outcome) -> tuple[Decision, ...]:
-    """The random run that failed, with everything left out that it fails without."""
-    world, finding = outcome.world, outcome.finding
-    if world is None or finding is None or not outcome.case.startswith("seed-"):
-        return ()
-
-    def again(decisions: tuple[Decision, ...]) -> tuple[tuple[Decision, ...], str]:
-        found = play_decisions(bench, world.setup, decisions, outcome.tested)
-        assert found.world is not None
-        return tuple(found.world.decisions), "" if found.finding is None else found.finding.name
-
-    return shortened(tuple(world.decisions), finding.name, again)

@@ -26,12 +26,16 @@ class Heard:
     """What arrived in this run, so that it may be told of; repeated as often as one likes."""
 
     messages: set[wire.Message] = field(default_factory=set)
+    operations: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    """The operation of each update, by the update's name."""
     epoch: int = 0
     """The highest epoch that was spoken of."""
 
     def add(self, message: wire.Message) -> None:
         """A message arrived."""
         self.messages.add(message)
+        if isinstance(message, wire.Update):
+            self.operations[message.epoch, message.seq] = message.operation
         if not isinstance(message, wire.NotLeased | wire.Leased | wire.Hello):
             self.epoch = max(self.epoch, message.epoch)
 
@@ -50,8 +54,8 @@ class Heard:
                 return self._without("LEASE-5", wire.Released(epoch))
             case act.StoreStatus(epoch, seq, status):
                 return self._no_status(epoch, seq, status)
-            case act.Store(epoch, seq):
-                return self._none_of("ROLE-5", f"update {seq} of epoch {epoch}", self._updates(epoch, seq))
+            case act.Store(epoch, seq) if (epoch, seq) not in self.operations:
+                return "ROLE-5", f"nobody sent update {seq} of epoch {epoch}"
             case act.HearEpoch(epoch) if epoch > self.epoch:
                 return "REJOIN-1", f"nobody spoke of epoch {epoch}"
             case act.HearGoodbye():
@@ -65,9 +69,6 @@ class Heard:
 
     def _none_of(self, clause: str, what: str, said: Iterable[wire.Message]) -> Untrue | None:
         return None if any(True for _ in said) else (clause, f"nobody sent {what}")
-
-    def _updates(self, epoch: int, seq: int) -> Iterable[wire.Message]:
-        return (m for m in self.messages if isinstance(m, wire.Update) and (m.epoch, m.seq) == (epoch, seq))
 
     def _no_status(self, epoch: int, seq: int, status: Status) -> Untrue | None:
         said = (

@@ -8,17 +8,18 @@ comes up again both servers are told. The links to the witness are just there. E
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from takeover_spec import wire
-from takeover_spec.codec import Malformed
 
 LINKS = ("01", "10", "0w", "w0", "1w", "w1")
 """From whom to whom: servers 0 and 1, the witness w."""
 
 CHANNEL = ("01", "10")
 
-TOLD_MAX = 60
+TOLD_MAX = 24
+"""How many of the last messages are remembered, to be shown to a person."""
 
 LETTERS_MAX = 400
 """How many messages may be under way on one link; the oldest is lost then."""
@@ -55,8 +56,8 @@ class Network:
         self.connected = False
         self.now_ns = 0
         """True time; the world keeps it."""
-        self.told: deque[str] = deque(maxlen=TOLD_MAX)
-        """The last things that happened, a line each, for a person."""
+        self._told: deque[tuple[int, str, wire.Message]] = deque(maxlen=TOLD_MAX)
+        """When what was last said, on which link."""
 
     def send(self, name: str, message: wire.Message) -> None:
         """Put a message on its way, framed as on the wire, unless the link is cut or the channel broken."""
@@ -64,12 +65,8 @@ class Network:
 
     def carry(self, name: str, frame: bytes) -> wire.Message:
         """Put a frame on its way, as `send` does; what it says. Raises `Malformed` if it is none, link or no link."""
-        length = wire.frame_length(frame[: wire.LENGTH_BYTES])
-        body = frame[wire.LENGTH_BYTES :]
-        if length != len(body):
-            raise Malformed("frame", f"its length says {length} bytes, and it has {len(body)}")
-        message = wire.decode(body)
-        self.told.append(f"{self.now_ns / 1e6:10.3f} ms  {_name(name[0])} --> {_name(name[1])}  {message}")
+        message = wire.decode_frame(frame)
+        self._told.append((self.now_ns, name, message))
         link = self.links[name]
         if not link.up or (name in CHANNEL and not self.connected):
             return message
@@ -84,6 +81,11 @@ class Network:
             return None
         index %= len(letters)
         return letters[index] if keep else letters.pop(index)
+
+    def told(self) -> Iterator[str]:
+        """The last messages that were said, a line each, for a person."""
+        for now_ns, link, message in self._told:
+            yield f"{now_ns / 1e6:10.3f} ms  {_NAMES[link[0]]} --> {_NAMES[link[1]]}  {message}"
 
     def delay(self, name: str, more_ns: int) -> bool:
         """Make all that is under way on a link later; whether there is anything. What is sent after it overtakes it."""
@@ -108,5 +110,4 @@ class Network:
                 self.links[name].letters.clear()
 
 
-def _name(who: str) -> str:
-    return {"0": "primary", "1": "secondary", "w": "witness"}[who]
+_NAMES = {"0": "primary", "1": "secondary", "w": "witness"}

@@ -12,6 +12,7 @@ translator and a proof that the two agree; here Python is the evaluator and the 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
 
@@ -29,19 +30,19 @@ class SymbolicTruthError(TypeError):
         )
 
 
-class Symbolic:
+class Symbolic(ABC):
     """What a prover's term must offer beyond Python's operators. The base class refuses to be a truth value."""
 
     def __bool__(self) -> bool:
         raise SymbolicTruthError(self)
 
+    @abstractmethod
     def choose(self, yes: Any, no: Any) -> Any:
         """The term that is `yes` where this one holds and `no` elsewhere."""
-        raise NotImplementedError
 
+    @abstractmethod
     def each(self, first: Any, holds: Callable[[Any], Any]) -> Any:
         """The term that says `holds(n)` for every whole number n from `first` to this one."""
-        raise NotImplementedError
 
 
 def not_(a: bool) -> bool:

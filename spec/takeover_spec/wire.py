@@ -325,6 +325,14 @@ def decode(body: bytes) -> Message:
     return cast(Message, of_kind(Message, values.pop("kind", None), values, "frame"))
 
 
+def decode_frame(frame: bytes) -> Message:
+    """The message in a whole frame, its length included; raises `Malformed`."""
+    length, body = frame_length(frame[:LENGTH_BYTES]), frame[LENGTH_BYTES:]
+    if length != len(body):
+        raise Malformed("frame", f"its length says {length} bytes, and it has {len(body)}")
+    return decode(body)
+
+
 def frame_length(prefix: bytes) -> int:
     """The length of the JSON that follows these `LENGTH_BYTES`; raises `Malformed` if no frame is that long."""
     length = int.from_bytes(prefix, "big")

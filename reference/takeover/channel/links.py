@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, ClassVar
 
 from takeover.channel.accepting import Acceptor
@@ -310,7 +311,7 @@ class PeerLink(Link):
             self.hang_up()
 
 
-async def _while_connected(work: object) -> None:
+async def _while_connected(work: Awaitable[None]) -> None:
     """Do something over a connection; that it broke is known elsewhere."""
     with contextlib.suppress(ConnectionError, TimeoutError):
-        await work  # type: ignore[misc]  # a coroutine
+        await work

@@ -132,8 +132,6 @@ def _stopping(turn: Turn) -> None:
     turn.note(stopping=True)
     epoch = turn.know.epoch
     if turn.know.active:
-        turn.say(
-            wire.Goodbye(epoch)
-        )  # before it falls silent: the applications may take longer than a grant to stop
+        turn.say(wire.Goodbye(epoch))  # now, for the applications may take longer than a grant to stop
         leading.step_down(turn)
     turn.say(wire.Goodbye(epoch))  # ROLE-4
