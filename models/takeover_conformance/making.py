@@ -17,7 +17,8 @@ from takeover_conformance.cases import ROLES
 from takeover_conformance.golden import Made, file_text, frame_cases
 from takeover_conformance.matrix import InProcess
 from takeover_conformance.playing import Bench, Outcome, play_seed, shortest
-from takeover_conformance.wrong import WRONG, Wrong
+from takeover_conformance.wrappings import Wrong
+from takeover_conformance.wrong import WRONG
 from takeover_models.decisions import Decision
 
 SEEDS_MAX = 60

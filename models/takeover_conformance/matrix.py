@@ -14,7 +14,8 @@ from takeover_conformance.lines import PROTOCOL, Hello, Metadata, Reply, Request
 from takeover_conformance.playing import Bench, Outcome, play, play_seed
 from takeover_conformance.reference_adapter import ReferenceAdapter
 from takeover_conformance.suite import RUN_LENGTH
-from takeover_conformance.wrong import Answer, Wrong, named
+from takeover_conformance.wrappings import Answer, Wrong
+from takeover_conformance.wrong import named
 
 
 class InProcess:

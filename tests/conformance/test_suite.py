@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from takeover.cli import main
+from takeover_conformance.blanks import BLANKS
 from takeover_conformance.cases import LEVELS, Case, FrameCase, RunCase, shipped
 from takeover_conformance.matrix import InProcess, kills
 from takeover_conformance.playing import Bench, Outcome
 from takeover_conformance.suite import CONFORMS, UNDECIDED, VIOLATES, Selection, run
-from takeover_conformance.wrong import BLANKS, VARIANTS, WRONG, Wrong
+from takeover_conformance.variants import VARIANTS
+from takeover_conformance.wrappings import Wrong
+from takeover_conformance.wrong import WRONG
 
 CASES = tuple(shipped())
 REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]

@@ -1,0 +1,120 @@
+"""Mistakes about who may be active: grants, the public identity, epochs, and what an operator orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from takeover_conformance import lines
+from takeover_conformance.lines import Reply, Request
+from takeover_conformance.wrappings import (
+    Answer,
+    Wrong,
+    changed,
+    deaf,
+    frames_changed,
+    moved_before,
+    without,
+)
+from takeover_spec import actions as act
+from takeover_spec import wire
+
+
+def _says_yes(reply: Reply) -> Iterable[Reply]:
+    yield replace(reply, accepted=True, clause="", reason="") if isinstance(reply, lines.Answer) else reply
+
+
+def _other_run(message: wire.Message) -> wire.Message:
+    return replace(message, run=message.run + 1) if isinstance(message, wire.Promised) else message
+
+
+def _same_epoch(reply: Reply) -> Iterable[Reply]:
+    yield replace(reply, epoch=reply.epoch - 1) if isinstance(reply, act.TakeRole) else reply
+
+
+def _starts_active(reply: Reply) -> Iterable[Reply]:
+    yield replace(reply, active=True) if isinstance(reply, act.Start) else reply
+
+
+def _steps_down_silently(reply: Reply) -> Iterable[Reply]:
+    if not isinstance(reply, act.StopApplications | act.StepDown):
+        yield reply
+
+
+def _holds_after_release(answer: Answer) -> Answer:
+    """It enables the public identity again, for as long as its grant would have lasted."""
+    until = 0
+
+    def answered(request: Request) -> list[Reply]:
+        nonlocal until
+        replies: list[Reply] = []
+        for reply in answer(request):
+            replies.append(reply)
+            until = reply.until if isinstance(reply, act.Enable) else until
+            if isinstance(reply, act.Release):
+                replies.append(act.Enable(until))
+        return replies
+
+    return answered
+
+
+ABOUT_ROLES: tuple[Wrong, ...] = (
+    Wrong(
+        "promise-not-kept",
+        ("LEASE-2",),
+        "It says that it promises, and is bound by nothing.",
+        without(act.Promise),
+    ),
+    Wrong(
+        "answers-another-run",
+        ("LEASE-4",),
+        "A promise answers a run that did not ask for it.",
+        frames_changed(_other_run),
+    ),
+    Wrong("goodbye-unheard", ("ROLE-4",), "A goodbye is not heard.", deaf(wire.Goodbye)),
+    Wrong(
+        "older-epoch-unanswered",
+        ("ROLE-5",),
+        "Nobody who is of an older epoch is told.",
+        frames_changed(lambda m: None if isinstance(m, wire.Newer) else m),
+    ),
+    Wrong("refrains-in-silence", ("ROLE-3",), "What stops it is not recorded.", without(act.Refrain)),
+    Wrong(
+        "applications-first",
+        ("ROLE-2",),
+        "The applications start before the public identity is there.",
+        moved_before(act.StartApplications, act.Enable),
+    ),
+    Wrong(
+        "address-before-role",
+        ("ADDR-1",),
+        "The public identity comes before the role.",
+        moved_before(act.Enable, act.TakeRole),
+    ),
+    Wrong(
+        "takes-the-same-epoch",
+        ("ROLE-5", "LEASE-1"),
+        "A takeover does not raise the epoch.",
+        changed(_same_epoch),
+    ),
+    Wrong("starts-active", ("ROLE-1",), "It starts in the role that it had.", changed(_starts_active)),
+    Wrong(
+        "carries-on-lapsed",
+        ("ROLE-6", "REJOIN-1", "LEASE-4"),
+        "It neither stops its applications nor steps down.",
+        changed(_steps_down_silently),
+    ),
+    Wrong(
+        "holds-after-release",
+        ("LEASE-5", "ADDR-2"),
+        "It releases the role and holds the address.",
+        _holds_after_release,
+    ),
+    Wrong(
+        "order-not-carried-out",
+        ("SWITCH-1", "SWITCH-2", "REJOIN-4"),
+        "Every order is answered with yes.",
+        changed(_says_yes),
+    ),
+)
+"""Grants, then roles, then orders."""
