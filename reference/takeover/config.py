@@ -113,6 +113,8 @@ class NodeConfig:
     unsafe_bytes_max: int
     """When the unsafe queue holds this many bytes, applications are made to wait (QUEUE-6)."""
     applications: tuple[ApplicationConfig, ...]
+    operator: Endpoint | None
+    """Where an operator on another machine is listened to; None is nowhere."""
     metrics: Endpoint | None
     """Where the figures for Prometheus are served; None is nowhere."""
     log_level: str
@@ -137,6 +139,38 @@ class WitnessConfig:
     log_file: Path | None
 
 
+@dataclass(frozen=True, slots=True)
+class OperatorConfig:
+    """What an operator's commands were told about a server on another machine."""
+
+    file: Path
+    pair: str
+    server: Endpoint
+    """Where the server listens for operators."""
+    keys: Path
+    """The directory of the operator's keys."""
+
+
+Operated = Path | OperatorConfig
+"""A server that an operator's command is for: on this machine, by its data directory, or elsewhere."""
+
+
+def load_operated(path: Path) -> Operated:
+    """Which server an operator's command is for: the file is a node's own, or an operator's.
+
+    Raises ConfigurationError with everything that is wrong in it.
+    """
+    values = read_toml(path)
+    if "server" not in values:
+        return load_node(path).data_directory
+    problems = Problems(path)
+    top = Table(values, problems)
+    config = OperatorConfig(path, top.text("pair", *_PAIR), top.endpoint("server"), top.path("keys"))
+    top.finish()
+    problems.raise_if_any()
+    return config
+
+
 def load_node(path: Path) -> NodeConfig:
     """Read a node's file. Raises ConfigurationError with everything that is wrong in it."""
     problems = Problems(path)
@@ -149,7 +183,8 @@ def load_node(path: Path) -> NodeConfig:
     grants = top.table("grants")
     constants = _constants(grants, synchronous)
     beat_ns, patience_ns = _beat_and_patience(grants, constants)
-    witness, queue, metrics = top.table("witness"), top.table("queue"), top.table("metrics")
+    witness, queue = top.table("witness"), top.table("queue")
+    operator, metrics = top.table("operator"), top.table("metrics")
     arbiter = Arbiter(top.choice("arbiter", tuple(Arbiter), Arbiter.WITNESS))
     public_identity = top.table("public_identity")
     directory = _data_directory(top)
@@ -170,12 +205,13 @@ def load_node(path: Path) -> NodeConfig:
         public_identity=_public_identity(public_identity, pair),
         unsafe_bytes_max=queue.number("unsafe_bytes_max", 64 << 20, 1 << 50, "bytes", 256 << 20),
         applications=_applications(top, directory),
+        operator=operator.endpoint("listen") if operator.has("listen") else None,
         metrics=metrics.endpoint("listen") if metrics.has("listen") else None,
         log_level=level,
         log_file=log_file,
     )
     _refuse_one_for_two(public_identity, config)
-    for table in (top, grants, witness, queue, metrics, public_identity):
+    for table in (top, grants, witness, queue, operator, metrics, public_identity):
         table.finish()
     problems.raise_if_any()
     return config
@@ -325,7 +361,9 @@ def _refuse_one_for_two(table: Table, config: NodeConfig) -> None:
     if not isinstance(config.public_identity, ListenerConfig) or not table.is_good("listen"):
         return
     public, others = config.public_identity.listen, {"channel.listen": config.channel.listen}
-    for key, other in (others | {"metrics.listen": config.metrics}).items():
+    for key, other in (
+        others | {"operator.listen": config.operator, "metrics.listen": config.metrics}
+    ).items():
         if other and public.overlaps(other):
             table.problem("listen", f"{public}, and {key} = {other}", "an address or a port of its own")
 

@@ -26,6 +26,7 @@ from takeover.channel.keys import Keys
 from takeover.channel.links import STORE_RETRY_S, PeerLink, witness_link
 from takeover.config import NodeConfig
 from takeover.control.control import ControlServer, Orders
+from takeover.control.remote import RemoteControl
 from takeover.control.status import status_of_node
 from takeover.core import Settings, begin, counted_ns, step
 from takeover.core import events as ev
@@ -119,6 +120,11 @@ class Node:
         self._interception = Interception(socket, self.offers.submit)
         self.orders = Orders(self.tell)
         self._control = ControlServer(config.data_directory, lambda: status_of_node(self), self.orders)
+        self._remote = (
+            RemoteControl(config.operator, self.keys, self._control.answer, self.start_task)
+            if config.operator
+            else None
+        )
         self.serving = Serving(config, socket, self.start_task)
         self._metrics: Any = None
         self._manager = ServiceManager()
@@ -148,6 +154,8 @@ class Node:
             await self.performer.perform(self._first, self._began, None)
             await self._interception.start()
             await self._control.start()
+            if self._remote:
+                self._remote.start()
             self.serving.get_ready()
             if self.config.metrics:
                 from takeover.control.metrics import Metrics  # here alone, for nobody else needs its library
@@ -367,6 +375,8 @@ class Node:
 
     async def _close(self) -> None:
         await self._control.stop()
+        if self._remote:
+            await self._remote.close()
         self.offers.forget()
         self.offers.refuse()
         await self.serving.close()

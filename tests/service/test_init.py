@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -136,7 +137,10 @@ async def written_to(directory: Path) -> AsyncIterator[Client]:
 
 
 def test_a_pair_runs_from_what_init_wrote_and_fails_over(pair: Path) -> None:
-    """Nothing is edited; the active server is killed under load, and every acknowledged write is there after it."""
+    """Nothing is edited; the active server is killed under load, and every acknowledged write is there after it.
+
+    An operator on another machine sees it, and is refused a switchover to a server that is gone.
+    """
 
     async def play() -> None:
         async with running(pair) as parties, written_to(pair) as load:
@@ -145,6 +149,12 @@ def test_a_pair_runs_from_what_init_wrote_and_fails_over(pair: Path) -> None:
             await until("a write after the kill", lambda: load.first_acknowledged(killed_ns))
             said = status(parties["secondary"])
             assert ("active", 2) == (said["role"], said["epoch"])
+            from_elsewhere = ["--config", str(pair / "operator" / "secondary.toml")]
+            file = pair.parent / "status.json"
+            asked = ["status", *from_elsewhere, "--json", str(file)]
+            assert Exit.HOLDS == await asyncio.to_thread(main, asked)
+            assert said["trace"] == json.loads(file.read_text())["trace"]
+            assert Exit.VIOLATED == await asyncio.to_thread(main, ["switchover", *from_elsewhere])
 
     asyncio.run(play())
 

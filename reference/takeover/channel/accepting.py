@@ -1,4 +1,4 @@
-"""Accepting connections: whoever dials has to show by its certificate, and then by its hello, that it may.
+"""Accepting connections: whoever dials has to show by its certificate, and then by what it says first, that it may.
 
 Everybody else is refused, and the reason logged: who dialled, and why it was turned away. Nothing of what a stranger
 sends is looked at before that, and strangers cannot use the server up: only so many may be on their way in at once,
@@ -13,14 +13,13 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from takeover.channel.channel import HELLO_TIMEOUT_S, Connection, greet
+from takeover.channel.channel import HELLO_TIMEOUT_S
 from takeover.channel.keys import Keys, refusal_of
 from takeover.endpoint import Endpoint
 from takeover.errors import EnvironmentFault, PeerError
 from takeover.logs import Repeats
-from takeover_spec.wire import Hello
 
 log = logging.getLogger("takeover.accepting")
 
@@ -34,16 +33,31 @@ _ACCEPT_RETRY_S = 0.1
 """How long after no connection could be accepted (too many open files, say) another is tried, in seconds."""
 
 
-class Acceptor:
+class Known(Protocol):
+    """Somebody who was let in."""
+
+    @property
+    def party(self) -> str:
+        """Who it is."""
+        raise NotImplementedError
+
+
+K = TypeVar("K", bound=Known)
+
+Greet = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Keys, tuple[str, ...]], Awaitable[K]]
+"""Looks at who is there, and hears what it says first. Raises `PeerError` unless it is one of the parties expected."""
+
+
+class Acceptor(Generic[K]):
     """Listens for some of the parties of a pair. `start` it once, and `close` it at the end."""
 
     def __init__(
         self,
         endpoint: Endpoint,
         keys: Keys,
-        mine: Hello,
         expected: tuple[str, ...],
-        serve: Callable[[Connection], Awaitable[None]],
+        greet: Greet[K],
+        serve: Callable[[K], Awaitable[None]],
         start_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
         """`serve` has every connection that is let in until it returns; what it raises of `PeerError` is logged.
@@ -52,8 +66,8 @@ class Acceptor:
         """
         self._endpoint = endpoint
         self._keys = keys
-        self._mine = mine
         self._expected = expected
+        self._greet = greet
         self._serve = serve
         self._start_task = start_task
         self._room = asyncio.Semaphore(GREETED_MAX)
@@ -111,11 +125,11 @@ class Acceptor:
         try:
             try:
                 reader, writer = await _secure(accepted, self._keys)
-                connection = await greet(reader, writer, self._keys, self._mine, self._expected)
+                known = await self._greet(reader, writer, self._keys, self._expected)
             finally:
                 self._room.release()
-            what = f"the connection of the {connection.theirs.party} is broken"
-            await self._serve(connection)
+            what = f"the connection of the {known.party} is broken"
+            await self._serve(known)
         except PeerError as error:
             self._complain(what, host, str(error))
         finally:

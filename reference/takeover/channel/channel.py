@@ -45,6 +45,11 @@ class Connection:
         self.theirs = theirs
         """What the other side said it is."""
 
+    @property
+    def party(self) -> str:
+        """Who is at the other end."""
+        return self.theirs.party
+
     def say(self, message: Message) -> None:
         """Send a message, or lose it: when the connection is closing, or the other side reads too slowly."""
         transport: Any = self._writer.transport
@@ -90,14 +95,14 @@ async def greet(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     keys: Keys,
-    mine: Hello,
     expected: tuple[str, ...],
+    mine: Hello,
 ) -> Connection:
     """Look at who is there, say hello, and hear it.
 
     Raises `PeerError` when the other side is not one of `expected`, or disagrees; then it was told nothing.
     """
-    party = keys.identify(*_shown(writer), expected)
+    party = identify(writer, keys, expected)
     _instruct(writer)
     writer.write(encode(mine))
     try:
@@ -128,7 +133,7 @@ async def dial(endpoint: Endpoint, keys: Keys, mine: Hello, expected: tuple[str,
     except OSError as error:
         raise PeerError(f"{endpoint}: {refusal_of(error)}") from error
     try:
-        return await greet(reader, writer, keys, mine, expected)
+        return await greet(reader, writer, keys, expected, mine)
     except PeerError as error:
         writer.transport.abort()
         raise PeerError(f"{endpoint}: {error}") from error
@@ -137,10 +142,10 @@ async def dial(endpoint: Endpoint, keys: Keys, mine: Hello, expected: tuple[str,
         raise
 
 
-def _shown(writer: asyncio.StreamWriter) -> tuple[dict[str, Any], bytes]:
-    """The certificate that the other side showed, and OpenSSL verified: its fields, and its bytes."""
+def identify(writer: asyncio.StreamWriter, keys: Keys, expected: tuple[str, ...]) -> str:
+    """Who the certificate of the other side names, which OpenSSL verified. Raises `PeerError` if none of `expected`."""
     session = writer.get_extra_info("ssl_object")
-    return session.getpeercert(), session.getpeercert(binary_form=True)
+    return keys.identify(session.getpeercert(), session.getpeercert(binary_form=True), expected)
 
 
 async def _read(reader: asyncio.StreamReader) -> Message | None:

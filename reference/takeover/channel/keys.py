@@ -45,6 +45,9 @@ KEY_FILE = "own.key"
 REVOKED_FILE = "revoked.txt"
 """The revocation list: a SHA-256 fingerprint a line, in hexadecimal digits; `#` begins a comment."""
 
+OPERATOR = "operator"
+"""What the certificate of a pair's operator names, who is no party of the protocol and may give it orders."""
+
 WARNING_DAYS = 30
 """How many days before its end a certificate is warned about."""
 
@@ -132,7 +135,7 @@ class Keys:
         if pair != self.pair:
             raise PeerError(f"its certificate is that of {who}, and this is pair {self.pair!r}")
         if party not in expected:
-            raise PeerError(f"its certificate is that of {who}, and not of a {' or '.join(expected)}")
+            raise PeerError(f"its certificate is that of {who}, and not of the {' or the '.join(expected)}")
         fingerprint = hashlib.sha256(certificate).hexdigest()
         if fingerprint in self._set.revoked:
             raise PeerError(f"the certificate of {who} is revoked: {fingerprint}")

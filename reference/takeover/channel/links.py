@@ -12,10 +12,11 @@ import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from takeover.channel.accepting import Acceptor
-from takeover.channel.channel import Connection, dial
+from takeover.channel.channel import Connection, dial, greet
 from takeover.channel.replication import ship
 from takeover.copies.exchange import ReceivedCopies, SentCopies
 from takeover.core import events as ev
@@ -219,7 +220,7 @@ class PeerLink(Link):
         super().__init__(node, hello)
         self.grown = asyncio.Event()
         """Set when the unsafe queue has grown."""
-        self._acceptor: Acceptor | None = None
+        self._acceptor: Acceptor[Connection] | None = None
         self.sent = SentCopies(node, self)
         self.received = ReceivedCopies(node, self)
         self._shipping: asyncio.Task[None] | None = None
@@ -230,8 +231,10 @@ class PeerLink(Link):
         if config.identity is Identity.PRIMARY:
             listen = config.channel.listen
             assert listen is not None, "the configuration of a primary has it"
-            keys, expected = self._node.keys, ("secondary",)
-            self._acceptor = Acceptor(listen, keys, self._hello, expected, self._listen_to, start_task)
+            say = partial(greet, mine=self._hello)
+            self._acceptor = Acceptor(
+                listen, self._node.keys, ("secondary",), say, self._listen_to, start_task
+            )
             self._acceptor.start()
         else:
             self._dialling = start_task(self._keep())

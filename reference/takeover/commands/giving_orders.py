@@ -1,4 +1,4 @@
-"""What the operator's commands have in common: an order to the node on this machine, and what came of it.
+"""What the operator's commands have in common: an order to a node, and what came of it.
 
 Exit status: 0 it is done; 1 it was refused, and nothing was changed; 2 wrong usage or configuration; 3 not known yet.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from takeover.cli import Exit
-from takeover.config import NodeConfig, load_node
+from takeover.config import Operated, load_operated
 from takeover.control.client import TIMEOUT_S, ask
 from takeover.errors import ConfigurationError, TakeoverError
 
@@ -41,19 +41,20 @@ class Outcome:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of every order."""
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the node's configuration")
+    said = "the node's configuration, or an operator's file for it"
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help=said)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what came of it as JSON to FILE")
 
 
-def carry(arguments: argparse.Namespace, order: Callable[[NodeConfig], Outcome]) -> Exit:
+def carry(arguments: argparse.Namespace, order: Callable[[Operated], Outcome]) -> Exit:
     """Give the order, say what came of it, and give the exit status."""
     try:
-        config = load_node(arguments.config)
+        server = load_operated(arguments.config)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return Exit.USAGE
     try:
-        outcome = order(config)
+        outcome = order(server)
     except TakeoverError as error:
         outcome = Outcome(UNDECIDED, reason=str(error))
     if outcome.verdict == REFUSED:
@@ -69,23 +70,23 @@ def carry(arguments: argparse.Namespace, order: Callable[[NodeConfig], Outcome])
     return _STATUS[outcome.verdict]
 
 
-def status_of(config: NodeConfig) -> dict[str, Any]:
+def status_of(server: Operated) -> dict[str, Any]:
     """What the node says of itself. Raises `TakeoverError`."""
-    return ask(config.data_directory, "status")
+    return ask(server, "status")
 
 
-def give(config: NodeConfig, words: str, timeout_s: float = TIMEOUT_S) -> Outcome | None:
+def give(server: Operated, words: str, timeout_s: float = TIMEOUT_S) -> Outcome | None:
     """Give the node an order: what came of it if it was refused, None if it was accepted. Raises `TakeoverError`."""
-    answer = ask(config.data_directory, words, timeout_s)
+    answer = ask(server, words, timeout_s)
     if answer["accepted"]:
         return None
     return Outcome(REFUSED, answer["clause"], answer["reason"])
 
 
-def wait(config: NodeConfig, holds: Callable[[dict[str, Any]], bool], timeout_s: float) -> bool:
+def wait(server: Operated, holds: Callable[[dict[str, Any]], bool], timeout_s: float) -> bool:
     """Whether the node's status comes to this in time. Raises `TakeoverError`."""
     deadline = time.monotonic() + timeout_s
-    while not holds(status_of(config)):
+    while not holds(status_of(server)):
         if time.monotonic() >= deadline:
             return False
         time.sleep(LOOK_S)

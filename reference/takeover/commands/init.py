@@ -113,8 +113,8 @@ def _make(directory: Path, arguments: argparse.Namespace) -> list[str]:
     return [
         f"pair {plan.name!r}, in {directory}:",
         *(f"  {path.relative_to(directory)}" for path in written),
-        "Keep authority/ to yourself: whoever has its key can join the pair. Put your application in the place of the",
-        "example, in primary/node.toml and secondary/node.toml. Then:",
+        "Keep authority/ and operator/ to yourself: whoever has these keys can join the pair, or give it orders. Put",
+        "your application in the place of the example, in primary/node.toml and secondary/node.toml. Then:",
         *_commands(directory, plan),
     ]
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from takeover.channel.keys import AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE, REVOKED_FILE, name_of
+from takeover.channel.keys import AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE, OPERATOR, REVOKED_FILE, name_of
 from takeover.errors import CallerError
 from takeover_spec.trace import PARTIES
 
@@ -99,11 +99,11 @@ def make_keys(
 ) -> None:
     """Make all keys of a new pair: the authority's in `directory`/authority, a party's in `directory`/PARTY/keys.
 
-    The first must not leave the operator's hands; each of the others is for one machine.
+    The first must not leave the operator's hands; each of the others is for one machine. The operator has a key, too.
     """
     authority = Authority.make(pair)
     _write_authority(directory, authority)
-    for party in parties:
+    for party in (*parties, OPERATOR):
         keys = directory / party / "keys"
         keys.mkdir(mode=0o700, parents=True)
         _write(keys / AUTHORITY_FILE, _certificate_pem(authority.certificate))
@@ -130,8 +130,8 @@ def exchange_authority(directory: Path) -> None:
 
 
 def _parties(directory: Path) -> tuple[str, ...]:
-    """The pair's parties: a pair without a witness has no directory for one."""
-    return PARTIES if (directory / "witness").exists() else SERVERS
+    """Whoever has keys of the pair: one without a witness has no directory for it."""
+    return tuple(party for party in (*PARTIES, OPERATOR) if (directory / party).exists())
 
 
 def read_authority(directory: Path) -> Authority:

@@ -1,5 +1,7 @@
 """The files of a new pair: for each of its three machines a directory with configuration, keys and a systemd unit.
 
+For the operator there is one more, by which the servers are reached from another machine.
+
 A configuration is the commented default file with a few values filled in, so an operator finds every option explained
 where it is set. Paths in it are relative: a directory works wherever it is copied to.
 
@@ -18,6 +20,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from takeover.capabilities import NET_ADMIN, NET_RAW
+from takeover.channel.keys import OPERATOR
 from takeover.commands.key_making import CERTIFICATE_DAYS, SERVERS, make_keys
 from takeover.endpoint import Endpoint
 from takeover.errors import OwnFault
@@ -26,6 +29,7 @@ from takeover_spec.words import Arbiter
 
 CHANNEL_PORT = 7400
 WITNESS_PORT = 7401
+OPERATOR_PORT = 7402
 APPLICATION_PORT = 7480
 """Where the application on each machine listens."""
 
@@ -89,6 +93,7 @@ def write_pair(directory: Path, plan: PairPlan) -> list[Path]:
             "identity": party,
             "channel.listen": str(Endpoint(host, CHANNEL_PORT)),
             "channel.peer": str(Endpoint(peer, CHANNEL_PORT)),
+            "operator.listen": str(Endpoint(host, OPERATOR_PORT)),
             "arbiter": str(plan.arbiter),
             "witness.address": str(Endpoint(plan.witness, WITNESS_PORT)) if plan.has_witness else None,
             **_public_identity(plan.public, application),
@@ -98,6 +103,8 @@ def write_pair(directory: Path, plan: PairPlan) -> list[Path]:
         (directory / party / "node.toml").write_text(fill(_default("default_node.toml"), values))
         unit = _unit("takeover-node.service", plan.public)
         (directory / party / "takeover-node.service").write_text(unit)
+        said: Values = {"pair": plan.name, "server": str(Endpoint(host, OPERATOR_PORT))}
+        (directory / OPERATOR / f"{party}.toml").write_text(fill(_default("default_operator.toml"), said))
     if plan.has_witness:
         _write_witness(directory / "witness", plan)
     return sorted(path for path in directory.rglob("*") if path.is_file())

@@ -14,7 +14,7 @@ import argparse
 from takeover.cli import Exit
 from takeover.commands import giving_orders
 from takeover.commands.giving_orders import DONE, REFUSED, UNDECIDED, Outcome
-from takeover.config import NodeConfig
+from takeover.config import Operated
 from takeover_spec.words import Arbiter
 
 _WORD = """\
@@ -40,8 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Run the command."""
 
-    def order(config: NodeConfig) -> Outcome:
-        status = giving_orders.status_of(config)
+    def order(server: Operated) -> Outcome:
+        status = giving_orders.status_of(server)
         kept, last = status["promotion"]["kept"], status["promotion"]["last"]
         print(f"kept: everything up to update {kept}")
         print(f"lost: {'nothing that is known here' if last <= kept else f'updates {kept + 1} to {last}'}")
@@ -49,17 +49,16 @@ def run(arguments: argparse.Namespace) -> Exit:
             print(
                 "      and whatever the other server wrote that never reached this one, acknowledged or not"
             )
-        if config.arbiter is not Arbiter.WITNESS:
+        if status["arbiter"] != Arbiter.WITNESS:
             print(_WORD)
         if not arguments.accept_loss:
             return Outcome(REFUSED, "REJOIN-4", "nothing was done: say --accept-loss to do it")
-        refused = giving_orders.give(config, "promote")
+        refused = giving_orders.give(server, "promote")
         if refused:
             return refused
-        c = config.constants
-        timeout_s = 2 * max(c.lease_ns, c.promise_ns) / 1e9 + SLACK_S
-        if not giving_orders.wait(config, lambda status: bool(status["role"] == "active"), timeout_s):
-            refrain = giving_orders.status_of(config)["last_refrain"]
+        timeout_s = 2 * status["grants"]["longest_ms"] / 1e3 + SLACK_S
+        if not giving_orders.wait(server, lambda status: bool(status["role"] == "active"), timeout_s):
+            refrain = giving_orders.status_of(server)["last_refrain"]
             why = f": {refrain['clause']}: {refrain['reason']}" if refrain else ""
             return Outcome(
                 UNDECIDED, reason=f"it is not active after {timeout_s:g} s, and goes on trying{why}"

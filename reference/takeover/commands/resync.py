@@ -10,7 +10,7 @@ import argparse
 from takeover.cli import Exit
 from takeover.commands import giving_orders
 from takeover.commands.giving_orders import DONE, Outcome, configure
-from takeover.config import NodeConfig
+from takeover.config import Operated
 
 __all__ = ["configure", "run"]
 
@@ -18,8 +18,8 @@ __all__ = ["configure", "run"]
 def run(arguments: argparse.Namespace) -> Exit:
     """Run the command."""
 
-    def order(config: NodeConfig) -> Outcome:
-        refused = giving_orders.give(config, "resync")
+    def order(server: Operated) -> Outcome:
+        refused = giving_orders.give(server, "resync")
         if refused is None:
             print("the active server is asked for a copy")
         return refused or Outcome(DONE)

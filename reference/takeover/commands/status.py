@@ -1,4 +1,4 @@
-"""`takeover status --config FILE [--json [FILE]]`: what a node that runs on this machine says of itself."""
+"""`takeover status --config FILE [--json [FILE]]`: what a node that runs says of itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from takeover.cli import Exit, report_file
-from takeover.config import load_node
+from takeover.config import load_operated
 from takeover.control.client import ask
 from takeover.errors import ConfigurationError, TakeoverError
 
@@ -19,7 +19,8 @@ REFUSALS_SHOWN = 3
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the node's configuration")
+    said = "the node's configuration, or an operator's file for it"
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help=said)
     parser.add_argument(
         "--json",
         nargs="?",
@@ -33,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Run the command."""
     try:
-        status = ask(load_node(arguments.config).data_directory, "status")
+        status = ask(load_operated(arguments.config), "status")
         text = None if arguments.json else "\n".join(_lines(status))
     except ConfigurationError as error:
         print(error, file=sys.stderr)

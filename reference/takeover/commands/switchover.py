@@ -12,7 +12,7 @@ import argparse
 from takeover.cli import Exit
 from takeover.commands import giving_orders
 from takeover.commands.giving_orders import DONE, UNDECIDED, Outcome
-from takeover.config import NodeConfig
+from takeover.config import Operated
 from takeover.control.control import WITHIN_MS_MAX
 
 ANSWER_S = 30.0
@@ -45,14 +45,14 @@ def _seconds(word: str) -> float:
 def run(arguments: argparse.Namespace) -> Exit:
     """Run the command."""
 
-    def order(config: NodeConfig) -> Outcome:
-        epoch = giving_orders.status_of(config)["epoch"]
+    def order(server: Operated) -> Outcome:
+        epoch = giving_orders.status_of(server)["epoch"]
         words = f"switchover {int(arguments.within * 1000)}"
-        refused = giving_orders.give(config, words, arguments.within + ANSWER_S)
+        refused = giving_orders.give(server, words, arguments.within + ANSWER_S)
         if refused:
             return refused
         print(f"the role of epoch {epoch} is released: nothing is lost")
-        if not giving_orders.wait(config, lambda status: bool(status["seen"] > epoch), TAKEN_S):
+        if not giving_orders.wait(server, lambda status: bool(status["seen"] > epoch), TAKEN_S):
             return Outcome(UNDECIDED, reason=f"the other server was not heard as active within {TAKEN_S:g} s")
         print(f"the other server is active in epoch {epoch + 1}")
         return Outcome(DONE)

@@ -100,24 +100,29 @@ class ControlServer:
 
     async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            line = (await reader.readline()).strip()
+            line = await reader.readline()
             refusal = _refusal(credentials_of(writer.get_extra_info("socket")))
-            answer = {"error": refusal} if refusal else await self._answer(line)
-            writer.write(json.dumps(answer).encode() + b"\n")
+            writer.write(_told({"error": refusal}) if refusal else await self.answer(line))
             await writer.drain()
         except (ConnectionError, ValueError):
             pass  # whoever asked is gone, or sent no line
         finally:
             writer.close()
 
-    async def _answer(self, line: bytes) -> dict[str, Any]:
+    async def answer(self, line: bytes) -> bytes:
+        """The line that answers a line, for somebody who may operate this server."""
+        line = line.strip()
         if line == b"status":
-            return self._status()
+            return _told(self._status())
         order = parse_order(line)
         if order is None:
-            return {"error": f"{line!r} is not known; known: status, switchover MS, promote, resync"}
+            return _told({"error": f"{line!r} is not known; known: status, switchover MS, promote, resync"})
         answer = await self._orders.give(order)
-        return {"accepted": answer.accepted, "clause": answer.clause, "reason": answer.reason}
+        return _told({"accepted": answer.accepted, "clause": answer.clause, "reason": answer.reason})
+
+
+def _told(answer: dict[str, Any]) -> bytes:
+    return json.dumps(answer).encode() + b"\n"
 
 
 def _refusal(who: Credentials) -> str:

@@ -52,6 +52,7 @@ def status_of_node(node: Node) -> dict[str, Any]:
             "lease_ms": left_ms(know.lease_until),
             "promise_ms": left_ms(know.promise_until),
             "given_ms": left_ms(know.given_until),
+            "longest_ms": max(node.config.constants.lease_ns, node.config.constants.promise_ns) // 1_000_000,
         },
         "peer_connected": node.peer.connected,
         "witness_connected": node.witness.connected,

@@ -12,10 +12,11 @@ import asyncio
 import logging
 import signal
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, assert_never
 
 from takeover.channel.accepting import Acceptor
-from takeover.channel.channel import Connection
+from takeover.channel.channel import Connection, greet
 from takeover.channel.keys import Keys
 from takeover.config import WitnessConfig
 from takeover.core.witness import (
@@ -85,7 +86,8 @@ class WitnessService:
         run = self._trace.run if self._trace else 0
         mine = wire.hello(self._config.pair, "witness", run, self._config.constants)
         servers = ("primary", "secondary")
-        acceptor = Acceptor(listen, self._keys, mine, servers, self._let_in, self._start_task)
+        say = partial(greet, mine=mine)
+        acceptor = Acceptor(listen, self._keys, servers, say, self._let_in, self._start_task)
         acceptor.start()
         reminding = self._start_task(self._keys.keep_reminding())
         if self._trace:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from takeover.channel import accepting, channel
 from takeover.channel.accepting import Acceptor
-from takeover.channel.channel import Connection, dial
+from takeover.channel.channel import Connection, dial, greet
 from takeover.channel.keys import CERTIFICATE_FILE, KEY_FILE, REVOKED_FILE, Keys
 from takeover.commands.key_making import Authority, read_authority
 from takeover.endpoint import Endpoint
@@ -89,7 +90,8 @@ class Door:
         mine = Keys(keys / "primary" / "keys", PAIR, "primary")
         expected = ("secondary",)
         start = asyncio.create_task
-        self.acceptor = Acceptor(self.endpoint, mine, hello("primary"), expected, self._serve, start)
+        say = partial(greet, mine=hello("primary"))
+        self.acceptor = Acceptor(self.endpoint, mine, expected, say, self._serve, start)
 
     async def _serve(self, connection: Connection) -> None:
         self.let_in.append(connection.theirs.party)
@@ -301,7 +303,7 @@ INTRUDERS: dict[str, tuple[Intruder, str, str]] = {
     ),
     "another party": (
         with_certificate(lambda a: a.issue(PAIR, "witness")),
-        f"its certificate is that of {PARTY_OF.format('witness', 'db')}, and not of a secondary",
+        f"its certificate is that of {PARTY_OF.format('witness', 'db')}, and not of the secondary",
         "identity",
     ),
     "no party": (
@@ -404,7 +406,7 @@ def leave_out(monkeypatch: pytest.MonkeyPatch, check: str) -> None:
         monkeypatch.setattr(Keys, "identify", lambda *_: "secondary")
     if check == "TLS":
         monkeypatch.setattr(accepting, "_secure", plain)
-        monkeypatch.setattr(channel, "_shown", lambda _: ({}, b""))
+        monkeypatch.setattr(channel, "identify", lambda *_: "secondary")
 
 
 def own(directory: Path) -> dict[str, Any]:
@@ -464,7 +466,7 @@ IMPOSTORS: dict[str, tuple[Callable[[Authority], tuple[bytes, bytes]], str]] = {
         "its certificate is refused: certificate has expired",
     ),
     "another pair": (lambda a: a.issue("other", "primary"), "and this is pair 'db'"),
-    "another party": (lambda a: a.issue(PAIR, "secondary"), "and not of a primary"),
+    "another party": (lambda a: a.issue(PAIR, "secondary"), "and not of the primary"),
 }
 
 
