@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check verify campaign bench clean
+.PHONY: demo tools test check verify campaign bench clean
 
 demo: .venv/ready ; $(BIN)/takeover demo
-test: .venv/ready ; $(BIN)/pytest -n 2 --dist worksteal
+tools: ; tests/tools.sh
+test: .venv/ready ; @tests/tools.sh --check && $(BIN)/pytest -n 2 --dist worksteal
 check: .venv/ready ; $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 bench: .venv/ready ; $(BIN)/python -m tests.bench.run
 campaign: .venv/ready ; $(BIN)/takeover lab campaign --faults 550
