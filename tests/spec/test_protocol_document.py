@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -21,7 +21,7 @@ from takeover_spec import actions as act
 from takeover_spec import codec, trace, wire
 from takeover_spec.knowledge import Knowledge, WitnessKnowledge, party_after
 from takeover_spec.rules import RULES, rules_about
-from takeover_spec.words import Cause, Constants, Identity, Queue, Status
+from takeover_spec.words import Arbiter, Cause, Constants, Identity, Queue, Status
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "spec" / "PROTOCOL.md").read_text(encoding="utf-8")
@@ -208,7 +208,7 @@ def knowledge(text: str) -> Iterator[str]:
 
 def messages(text: str) -> Iterator[str]:
     """A row for every message, with exactly its fields; and the numbers of the framing."""
-    rows = _rows(_section(text, "12. Messages"))
+    rows = _rows(_section(text, "12. Messages").replace(_section(text, "12.7 Fields"), ""))
     yield from _differ("messages", sorted(rows), sorted(cls.__name__ for cls in wire.MESSAGES))
     for cls in wire.MESSAGES:
         if cls.__name__ in rows:
@@ -219,6 +219,43 @@ def messages(text: str) -> Iterator[str]:
             yield f"the document does not say {said!r}"
     yield from _differ("the greatest number", 2**63 - 1, codec.GREATEST)
     yield from _differ("kinds", "ask-promise", codec.kind_of(wire.AskPromise))
+
+
+_TYPES = {
+    int: "number",
+    bool: "flag",
+    str: "text",
+    bytes: "bytes",
+    Status: "status",
+    tuple[int, ...]: "numbers",
+}
+"""What the document calls the types of fields."""
+
+
+def wire_fields(text: str) -> Iterator[str]:
+    """A row for every field of a message, or of an entry of a listing, with its type; in the order of their names."""
+    coded: dict[str, str] = {}
+    for cls in (*wire.MESSAGES, wire.CopyEntry):
+        for name, hint in get_type_hints(cls).items():
+            kind = "entries" if hint == tuple[wire.CopyEntry, ...] else _TYPES[hint]
+            if coded.setdefault(name, kind) != kind:
+                yield f"{name} is a {coded[name]}, and in {cls.__name__} a {kind}"
+    rows = _rows(_section(text, "12.7 Fields"))
+    yield from _differ("fields", list(rows), sorted(coded))
+    for name in rows.keys() & coded.keys():
+        yield from _differ(f"{name} is a", rows[name][1], coded[name])
+    values = {
+        "party": {"witness", *(i.name.lower() for i in Identity)},
+        "arbiter": {a.value for a in Arbiter},
+    }
+    for name, known in values.items():
+        yield from _differ(f"{name} may be", set(re.findall("`([^`]+)`", rows[name][2])), known)
+    for said in (
+        f"{wire.COPY_BLOCK_BYTES:,} bytes",
+        f"the first {wire.COPY_DIGEST_BYTES} bytes of its SHA-256",
+    ):
+        if said not in " ".join(text.split()):
+            yield f"the document does not say {said!r}"
 
 
 def enumerations(text: str) -> Iterator[str]:
@@ -258,7 +295,7 @@ def properties_and_assumptions(text: str) -> Iterator[str]:
 
 
 CHECKS: list[Callable[[str], Iterator[str]]] = [
-    clause_headings, predicates, actions, changes, knowledge, messages, enumerations, trace_format,
+    clause_headings, predicates, actions, changes, knowledge, messages, wire_fields, enumerations, trace_format,
     properties_and_assumptions,
 ]  # fmt: skip
 
@@ -292,6 +329,11 @@ def test_the_document_and_the_code_agree(check: Callable[[str], Iterator[str]]) 
         (messages, "| `Newer` |", "| `Newest` |", "messages: "),
         (messages, "`status`, `amount` |", "`status` |", "UpdateStatus: "),
         (messages, "4,194,304", "4,000,000", "the document does not say '4,194,304'"),
+        (wire_fields, "| `amount` | number |", "| `amount` | text |", "amount is a: "),
+        (wire_fields, "| `digests` | bytes |", "| `digests` | numbers |", "digests is a: "),
+        (wire_fields, "| `seq` | number |", "| `sequence` | number |", "fields: "),
+        (wire_fields, "`crash-stop`, `operator` | who", "`operator` | who", "arbiter may be: "),
+        (wire_fields, "65,536", "65,535", "the document does not say '65,536 bytes'"),
         (enumerations, "`release`, `operator`", "`switchover`, `operator`", "RELEASE is not named"),
         (enumerations, "| `expiry_slack_ns` |", "| `slack_ns` |", "constants: "),
         (trace_format, "`unsafe`,\n", "\n", "found by a server: "),

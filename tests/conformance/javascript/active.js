@@ -175,11 +175,6 @@ function onCopied(server, { upto }) {
 }
 
 const frames = {
-  // §12.6: this server lists nothing, so it waits for no such answer.
-  'copy-lacking'(server) {
-    if (server.knows.active) server.tell('close', { to: 'peer' });
-  },
-
   safe(server, { epoch, upto, latest }) {
     const k = server.knows;
     if (!k.active || epoch !== k.epoch) return;
@@ -196,7 +191,7 @@ const frames = {
     if (!k.active) hearReturn(server, epoch);
     if (!k.active || epoch > k.epoch) return;
     server.peerHeard = server.now;
-    server.copyWanted = epoch < k.epoch || resynchronise;
+    server.copyWanted = epoch < k.epoch || resynchronise || stored < k.trimmed;
     if (server.copyWanted) return;
     for (const [seq, update] of server.queue) {
       if (seq > stored) sendUpdate(server, seq, update);

@@ -13,7 +13,7 @@ class Malformed extends Error {}
 const isNumber = (value) => typeof value === 'bigint' && value <= MAX_NUMBER;
 const isFlag = (value) => typeof value === 'boolean';
 const isText = (value) => typeof value === 'string';
-const isStatus = (value) => ['done', 'failed'].includes(value); // of an UpdateStatus, it is never `none`
+const isStatus = (value) => ['none', 'done', 'failed'].includes(value);
 const isBytes = (value) => isText(value) && Buffer.from(value, 'base64').toString('base64') === value;
 
 const isListOf = (isItem) => (value) => Array.isArray(value) && value.every(isItem);
@@ -24,7 +24,23 @@ const isObjectOf = (fields) => (value) =>
   Object.keys(value).length === Object.keys(fields).length &&
   Object.entries(fields).every(([name, isRight]) => Object.hasOwn(value, name) && isRight(value[name]));
 
-const isEntry = isObjectOf({ path: isBytes, directory: isFlag, size: isNumber, first: isNumber, digests: isListOf(isBytes) });
+// §12.6: a listing has this much of the digest of each block.
+const BLOCK_BYTES = 65_536n;
+const DIGEST_BYTES = 16;
+
+const ENTRY = { path: isBytes, directory: isFlag, size: isNumber, first: isNumber, digests: isBytes };
+
+function isEntry(value) {
+  if (!isObjectOf(ENTRY)(value) || value.path === '') return false;
+  const bytes = Buffer.from(value.digests, 'base64').length;
+  if (bytes % DIGEST_BYTES !== 0 || (value.directory && (bytes || value.size || value.first))) return false;
+  return bytes === 0 || (value.first + blockCount(value) - 1n) * BLOCK_BYTES < value.size;
+}
+
+/** How many blocks an entry lists. */
+function blockCount({ digests }) {
+  return BigInt(Buffer.from(digests, 'base64').length / DIGEST_BYTES);
+}
 
 const MESSAGES = {
   hello: {
@@ -90,4 +106,4 @@ function pick(kind, request) {
   return Object.fromEntries(Object.keys(MESSAGES[kind]).map((name) => [name, request[name]]));
 }
 
-module.exports = { Malformed, decode, encode, pick };
+module.exports = { Malformed, blockCount, decode, encode, pick };

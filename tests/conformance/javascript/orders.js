@@ -34,11 +34,11 @@ const ORDERS = {
     const k = server.knows;
     const heard = server.heardLeader !== null && server.now < server.heardLeader + server.constants.promise_ns;
     const obstacle =
-      (k.active && 'it is active') ||
-      (k.seen > k.epoch && 'its data is of an epoch that is over') ||
-      (heard && 'the active server was heard less than a promise ago');
+      (k.active && ['REJOIN-4', 'it is active']) ||
+      (k.seen > k.epoch && ['REJOIN-4', 'its data is of an epoch that is over']) ||
+      (heard && ['LEASE-1', 'the active server was heard less than a promise ago']);
     if (obstacle) {
-      refuse(server, number, 'REJOIN-4', obstacle);
+      refuse(server, number, ...obstacle);
       return;
     }
     // LOSS-1: what was carried out here, or else what can be applied; the rest is lost.
@@ -62,7 +62,7 @@ const ORDERS = {
 
 /** What stands in the way of a switchover, if something does. */
 function notReady({ knows }) {
-  if (!knows.active) return ['LEASE-5', 'it is not active'];
+  if (!knows.active) return ['SWITCH-1', 'it is not active'];
   if (!knows.peer_follows) return ['SWITCH-1', 'nobody follows it'];
   if (!knows.successor) return ['SWITCH-2', 'the witness has not recorded that its peer is eligible'];
   return null;
@@ -93,11 +93,10 @@ function proceed(server) {
   }
 }
 
-/** §8.7: a server that was active says that its silence is no failure. */
+/** §8.7: its silence is no failure. */
 function onStop(server) {
   const k = server.knows;
-  if (!k.active) return;
-  active.stepDown(server);
+  if (k.active) active.stepDown(server);
   server.say('peer', 'goodbye', { epoch: k.epoch });
 }
 

@@ -3,6 +3,7 @@
 // The passive side, and what an active server says to it: it promises, stores and reports what it is sent, applies it, and
 // receives copies.
 
+const { blockCount } = require('./frames.js');
 const { max } = require('./knowledge.js');
 
 // After so many beats without a piece, the rest of a copy was lost.
@@ -82,7 +83,7 @@ function mayResynchronise(server, { epoch, upto }) {
   return epoch === k.epoch && server.copyOrdered && !k.returned && !k.drained && upto >= max(k.applied, k.reported);
 }
 
-/** The unfinished copy, if this is its next piece; otherwise it is given up. */
+/** The unfinished copy, if this is its next piece; otherwise it is given up. Without one, the piece is ignored (§12.3). */
 function nextPiece(server, { epoch, upto, index }) {
   const copy = server.incoming;
   if (copy === null) return null;
@@ -123,7 +124,7 @@ const frames = {
   'update-status'(server, { epoch, seq, status }) {
     const k = server.knows;
     // A status whose update is not here would not survive a stop (§13), and comes again.
-    if (!mayStore(server, epoch)) return;
+    if (!mayStore(server, epoch) || status === 'none') return;
     if (k.safeQueue.get(seq) === 'none') server.do('store-status', { epoch, seq, status }); // QUEUE-4: it is final.
     if (k.settled(seq)) server.reportDue = true;
   },
@@ -139,7 +140,8 @@ const frames = {
   'copy-listing'(server, message) {
     if (nextPiece(server, message) === null) return;
     const { epoch, upto, index, entries } = message;
-    const blocks = entries.flatMap((entry) => entry.digests).map((_, block) => BigInt(block));
+    const count = Number(entries.reduce((sum, entry) => sum + blockCount(entry), 0n));
+    const blocks = Array.from({ length: count }, (_, block) => BigInt(block));
     server.say('peer', 'copy-lacking', { epoch, upto, index, blocks });
   },
 

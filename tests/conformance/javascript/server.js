@@ -166,6 +166,7 @@ class Server {
 const HANDLERS = {
   connected(server) {
     if (!server.knows.active) passive.sayPosition(server);
+    server.reportDue = true; // What is safe is said once more (§12).
     server.beatNow();
   },
 
@@ -189,17 +190,20 @@ const HANDLERS = {
   stop: orders.onStop,
 };
 
+// What an epoch that is over, or none, does not make void: where the peer stands, and that it goes.
+const OF_ANY_EPOCH = new Set(['position', 'goodbye', 'newer']);
+
 /** What the peer says of an epoch that is over is answered `Newer` (§12.4); of a new one, it is heard of. */
 function isOver(server, { kind, epoch }) {
   const k = server.knows;
+  if (epoch === 0n && !OF_ANY_EPOCH.has(kind)) return true; // It asks for nothing (§12).
   if (OF_THE_ACTIVE.has(kind)) server.heardLeader = server.now;
   if (OF_AN_ACTIVE.has(kind) && epoch > k.seen) {
     server.do('hear-epoch', { epoch });
     server.retire(); // REJOIN-1
     server.beatNow(); // A passive server that is behind says so.
   }
-  // The active server answers a position with a copy.
-  if (epoch === undefined || epoch >= k.seen || (kind === 'position' && k.active)) return false;
+  if (epoch === undefined || epoch >= k.seen || OF_ANY_EPOCH.has(kind)) return false;
   server.say('peer', 'newer', { epoch: k.seen });
   return true;
 }

@@ -11,11 +11,12 @@ function begin(server) {
 }
 
 /** What stops this server from taking over, if something does. */
-function obstacle({ seen, epoch, promoted, returned, peer_left, peer_released }) {
+function obstacle({ seen, epoch, promoted, returned, peer_left, peer_released }, me) {
   if (seen > epoch) return ['ROLE-3', 'there is a newer epoch than that of the data'];
   if (promoted) return null;
   if (returned) return ['REJOIN-3', 'it was active, and has not been resynchronised since'];
   if (peer_left && epoch > 0n && peer_released !== epoch) return ['ROLE-4', 'the peer said goodbye'];
+  if (epoch === 0n && me === 'secondary') return ['ROLE-3', 'the first epoch is the primary\'s to begin']; // §8.2
   return null;
 }
 
@@ -32,7 +33,7 @@ function proceed(server) {
   resume(server);
   // LEASE-1: its own promise has run out, or there is nobody who still counts on it.
   const free = k.given_until <= server.now;
-  const reason = obstacle(k);
+  const reason = obstacle(k, server.constants.me);
   if (free && reason !== null) server.refrain(...reason);
   const challenging = reason === null && (free || k.holdsNextLease(server.now));
   if (challenging && !server.challenging) server.beatNow();
