@@ -2,7 +2,7 @@
 # What the tests start beside Python: `make tools` installs it, on Debian, as root. `--check` says what is missing.
 set -euo pipefail
 # Program, and the Debian package that it is in. Of those with a star the program alone is taken: the package would start it.
-tools=(etcd:etcd-server* keepalived:keepalived* node:nodejs systemd-analyze:systemd)
+tools=(etcd:etcd-server* keepalived:keepalived* node:nodejs cc:build-essential javac:default-jdk-headless systemd-analyze:systemd)
 
 missing=()
 for tool in "${tools[@]}"; do

@@ -13,18 +13,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from takeover.cli import Exit, report_file
-from takeover_conformance import reports, suite
+from takeover_conformance import reports, suite, telling
 from takeover_conformance.cases import LEVELS, ROLES, Case, shipped
+from takeover_conformance.faults import AdapterFault
 from takeover_conformance.lines import Metadata
-from takeover_conformance.playing import Bench, Outcome, play_decisions
-from takeover_conformance.process import FAULTS, Adapter, AdapterFault
-from takeover_models.decisions import parse_run, run_text
-from takeover_models.findings import RuleBroken
+from takeover_conformance.new_adapter import SKELETONS, new_adapter
+from takeover_conformance.playing import Bench, play_decisions
+from takeover_conformance.process import Adapter
+from takeover_conformance.smoke import smoke
+from takeover_models.decisions import parse_run
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +33,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--case", action="append", default=[], metavar="NAME", help="only this case")
     parser.add_argument(
         "--seeds", type=_seeds, default=range(suite.SEEDS), metavar="A-B", help="the random runs of level 3"
+    )
+    parser.add_argument("--smoke", action="store_true", help="only say what is wrong with its manners")
+    parser.add_argument(
+        "--new-adapter", metavar="LANGUAGE", help="write an adapter to begin with: " + ", ".join(SKELETONS)
     )
     parser.add_argument("--replay", metavar="RUN", help="play one run again, as a failure printed it")
     parser.add_argument(
@@ -57,6 +61,8 @@ def _seeds(word: str) -> range:
 def run(arguments: argparse.Namespace) -> int:
     """Judge the adapter; the exit status."""
     cases = shipped()
+    if arguments.new_adapter is not None:
+        return _new_adapter(arguments.new_adapter)
     if arguments.list:
         for case in cases:
             print(f"L{case.level} {case.name}: {' '.join(case.clauses)}: {case.why}")
@@ -68,16 +74,46 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.adapter:
         print("takeover conform: after the options and --, name the command of an adapter", file=sys.stderr)
         return Exit.USAGE
-    with tempfile.TemporaryDirectory() as directory:
-        log = Path(directory) / "errors"
-        bench = Bench(lambda: Adapter(arguments.adapter, log))
-        try:
-            return _replay(bench, arguments) if arguments.replay else _judge(bench, arguments, cases, log)
-        finally:
-            bench.close()
+    if arguments.smoke:
+        return _smoke(arguments.adapter)
+    bench = Bench(lambda: Adapter(arguments.adapter))
+    try:
+        return _replay(bench, arguments) if arguments.replay else _judge(bench, arguments, cases)
+    finally:
+        bench.close()
 
 
-def _judge(bench: Bench, arguments: argparse.Namespace, cases: list[Case], log: Path) -> int:
+def _smoke(command: list[str]) -> int:
+    try:
+        for step in smoke(command):
+            print(f"good: {step}", flush=True)
+    except AdapterFault as fault:
+        print("\n".join(telling.blame(fault)))
+        return Exit.USAGE if fault.fault == "cannot-start" else Exit.UNDECIDED
+    print("good manners; --next says what to do next")
+    return Exit.HOLDS
+
+
+def _new_adapter(language: str) -> int:
+    if language not in SKELETONS:
+        known = ", ".join(SKELETONS)
+        print(
+            f"takeover conform: there is no skeleton in {language!r}; there is one in {known}",
+            file=sys.stderr,
+        )
+        return Exit.USAGE
+    try:
+        for line in new_adapter(language, Path.cwd()):
+            print(line)
+    except FileExistsError as there:
+        print(
+            f"takeover conform: {there.filename} is there already, and is not written over", file=sys.stderr
+        )
+        return Exit.USAGE
+    return Exit.HOLDS
+
+
+def _judge(bench: Bench, arguments: argparse.Namespace, cases: list[Case]) -> int:
     selection = suite.Selection(tuple(cases), arguments.level, arguments.seeds, tuple(arguments.case))
     try:
         metadata = bench.metadata()
@@ -86,7 +122,7 @@ def _judge(bench: Bench, arguments: argparse.Namespace, cases: list[Case], log: 
     else:
         print(f"{metadata.name} {metadata.version}, {metadata.language}")
         result = _run(bench, arguments, selection, metadata)
-    for line in _told(result, log):
+    for line in telling.told(result):
         print(line)
     if arguments.json:
         arguments.json.write_text(json.dumps(reports.verdict(result), indent=2) + "\n")
@@ -118,49 +154,8 @@ def _replay(bench: Bench, arguments: argparse.Namespace) -> int:
     try:
         outcome = play_decisions(bench, setup, decisions, arguments.tested)
     except AdapterFault as fault:
-        print(fault)
+        print("\n".join(telling.blame(fault)))
         return Exit.UNDECIDED
-    for line in _failure(outcome):
+    for line in telling.failure(outcome):
         print(line)
     return Exit.HOLDS if outcome.finding is None else Exit.VIOLATED
-
-
-def _told(result: suite.Result, log: Path) -> Iterator[str]:
-    for level, what in LEVELS.items():
-        played = [outcome for outcome in result.outcomes if outcome.level == level]
-        if played:
-            failed = sum(outcome.finding is not None for outcome in played)
-            said = f"{failed} of {len(played)} failed" if failed else f"{len(played)} passed"
-            yield f"L{level} {what}: {said}"
-    if result.failed:
-        yield ""
-        yield from _failure(result.failed[0])
-        yield from _again(result)
-    if result.fault is not None:
-        yield f"the adapter is at fault, and nothing is known of the server in it: {FAULTS[result.fault.fault]}"
-        yield f"  {result.fault}"
-        errors = log.read_text(errors="replace").splitlines()[-32:] if log.exists() else []
-        yield from (f"  | {line}" for line in errors)
-    yield f"verdict: {result.verdict}"
-
-
-def _failure(outcome: Outcome) -> Iterator[str]:
-    finding = outcome.finding
-    if finding is None:
-        yield f"{outcome.case}: passed"
-        return
-    yield f"{outcome.case}, tested: {outcome.tested or 'the codec'}"
-    yield f"  {finding}"
-    if isinstance(finding, RuleBroken):
-        yield f"  {finding.violation.rule.clause}: {finding.violation.rule.text}"
-    if outcome.world is not None:
-        yield from (f"  {line}" for line in outcome.world.network.told())
-
-
-def _again(result: suite.Result) -> Iterator[str]:
-    outcome = result.failed[0]
-    if result.shortest and outcome.world is not None:
-        line = run_text(outcome.world.setup, result.shortest)
-        yield f"again: takeover conform --tested {outcome.tested} --replay '{line}' -- COMMAND"
-    else:
-        yield f"again: takeover conform --case {outcome.case} -- COMMAND"

@@ -1,29 +1,32 @@
 """An adapter's process: asked a line, it answers lines in time, or it is at fault and gone.
 
 What may go wrong with an adapter has a name each (`FAULTS`), and is never taken for a wrong server. A process that is
-at fault is killed with everything that descends from it: it leads a session of its own.
+at fault is killed with everything that descends from it: those that are still in its session, and those that bear the
+mark that was put into its environment, wherever they went.
 
 Refused: threads, or asyncio. One request is under way at a time, and a world waits for its answer; `select` with a
-deadline says all there is to say.
+deadline says all there is to say. Refused as well: to become the reaper of all orphans; this process may be somebody
+else's, such as a run of pytest.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from takeover.errors import TakeoverError
 from takeover.linux import processes
 from takeover_conformance import lines
+from takeover_conformance.faults import AdapterFault
 from takeover_conformance.lines import PROTOCOL, End, Hello, Metadata, Reply, Request
-from takeover_spec.codec import Malformed, shown
+from takeover_conformance.pipes import Ended, Pipes
+from takeover_spec.codec import Malformed
 
 STARTS_WITHIN_S = 30.0
 """How long an adapter may take to answer the first request, in seconds; some languages start slowly."""
@@ -31,33 +34,17 @@ STARTS_WITHIN_S = 30.0
 ANSWERS_WITHIN_S = 5.0
 """How long it may take to answer any other."""
 
-ANSWER_BYTES_MAX = 64 << 20
+LEAVES_WITHIN_S = 2.0
+"""How long it may take to end when its input has ended."""
+
+ANSWER_BYTES_MAX = 16 << 20
 """How much an answer may be in all."""
 
-FAULTS = {
-    "cannot-start": "the command cannot be started",
-    "exited": "the process ended in the middle of a run",
-    "hang": "it did not answer in time, and was killed",
-    "half-line": "it ended, or hung, in the middle of a line",
-    "garbage": "a line is not what the protocol allows",
-    "wrong-id": "a line answers a request that was not made",
-    "flood": "an answer, or a line of it, is longer than the protocol allows",
-    "chatter": "it wrote before it was asked, or after the end of an answer",
-    "version": "it does not speak this version of the protocol, though it answers",
-}
-"""What may be wrong with an adapter's manners."""
+ANSWER_LINES_MAX = 1 << 14
+"""And in how many lines."""
 
-
-class AdapterFault(TakeoverError):
-    """An adapter did not keep to the adapter protocol. Says nothing about the server in it."""
-
-    def __init__(self, fault: str, detail: str, line: bytes = b"") -> None:
-        self.fault = fault
-        """One of `FAULTS`."""
-        self.line = line
-        """The line at fault, if there is one."""
-        told = f": {shown(line.decode(errors='replace'))}" if line else ""
-        super().__init__(f"{fault}: {detail}{told}")
+MARK = "TAKEOVER_CONFORM"
+"""The variable by which an adapter's descendants are known."""
 
 
 class Asked(Protocol):
@@ -77,30 +64,28 @@ class Asked(Protocol):
 class Adapter:
     """See the module. `close` it."""
 
-    def __init__(self, argv: Sequence[str], log: Path) -> None:
-        """Start it; what it writes on its standard error is appended to the file `log`. Raises `AdapterFault`."""
+    def __init__(self, argv: Sequence[str], starts_within_s: float = STARTS_WITHIN_S) -> None:
+        """Start it, and ask who it is. Raises `AdapterFault`."""
         self.argv = tuple(argv)
+        self._mark = uuid.uuid4().hex
         try:
-            with log.open("ab") as errors:
-                self._process = subprocess.Popen(
-                    argv,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    bufsize=0,
-                    start_new_session=True,
-                )
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+                env=os.environ | {MARK: self._mark},
+            )
         except OSError as cause:
             raise AdapterFault("cannot-start", f"{argv[0]}: {cause.strerror}") from cause
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._to = self._process.stdin.fileno()
-        self._from = self._process.stdout.fileno()
-        os.set_blocking(self._to, False)
+        self._pipes = Pipes(self._process)
         self._number = 0
-        self._read = bytearray()
+        self._line = b""
+        """The request that is under way."""
         try:
-            self.metadata = self._introduced()
+            self.metadata = self._introduced(starts_within_s)
         except BaseException:
             self.close()
             raise
@@ -110,38 +95,55 @@ class Adapter:
         """Names its process, and its session."""
         return self._process.pid
 
-    def _introduced(self) -> Metadata:
-        replies = self.ask(Hello(PROTOCOL), within_s=STARTS_WITHIN_S)
+    def _introduced(self, within_s: float) -> Metadata:
+        replies = self.ask(Hello(PROTOCOL), within_s)
         match replies:
             case [Metadata(protocol=protocol) as metadata] if protocol == PROTOCOL:
                 return metadata
             case [Metadata(protocol=protocol)]:
-                raise AdapterFault("version", f"it speaks version {protocol}, and not {PROTOCOL}")
+                raise self.at_fault("version", f"it speaks version {protocol}, and not {PROTOCOL}")
             case _:
-                raise AdapterFault("garbage", "the answer to hello is one line of metadata, and the end")
+                raise self.at_fault("out-of-place", "the answer to hello is one line of metadata, and end")
+
+    def at_fault(self, fault: str, detail: str, line: bytes = b"") -> AdapterFault:
+        """The fault, with what is known of it; the process is gone."""
+        return self._gone(AdapterFault(fault, detail, line))
+
+    def _gone(self, fault: AdapterFault) -> AdapterFault:
+        if not fault.asked:
+            fault.asked, fault.errors = self._line, self._pipes.errors
+        self.close()
+        return fault
 
     def ask(self, request: Request, within_s: float = ANSWERS_WITHIN_S) -> list[Reply]:
         """The answer to a request, without its `End`. Raises `AdapterFault`, and then the process is gone."""
-        try:
+        with self._blamed():
             return self._asked(request, time.monotonic() + within_s)
-        except AdapterFault:
-            self.close()
-            raise
+
+    @contextlib.contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """What goes wrong in here is the adapter's fault, and its end."""
+        try:
+            yield
+        except AdapterFault as fault:
+            raise self._gone(fault) from None
+        except Ended:
+            name = "half-line" if self._pipes.half else "exited"
+            raise self.at_fault(name, self._end(), self._pipes.some()) from None
 
     def _asked(self, request: Request, deadline: float) -> list[Reply]:
-        if self._read or self._readable(0):
-            if not (said := self._some()):
-                raise AdapterFault("exited", self._end())
-            raise AdapterFault("chatter", "there is output that nothing asked for", said)
+        self._expect_silence(0.0)
         self._number += 1
-        self._write(lines.request_line(self._number, request), deadline)
+        self._line = lines.request_line(self._number, request)
+        self._pipes.write(self._line, deadline)
         replies: list[Reply] = []
         size = 0
         while True:
-            line = self._line(deadline)
+            line = self._pipes.line(deadline)
             size += len(line)
-            if size > ANSWER_BYTES_MAX:
-                raise AdapterFault("flood", f"an answer of more than {ANSWER_BYTES_MAX} bytes")
+            if size > ANSWER_BYTES_MAX or len(replies) > ANSWER_LINES_MAX:
+                most = f"{ANSWER_BYTES_MAX} bytes or {ANSWER_LINES_MAX} lines"
+                raise AdapterFault("flood", f"an answer of more than {most}", line)
             try:
                 number, reply = lines.parse_reply(line)
             except Malformed as problem:
@@ -153,42 +155,30 @@ class Adapter:
                 return replies
             replies.append(reply)
 
-    def _write(self, line: bytes, deadline: float) -> None:
-        while line:
-            _, writable, _ = select.select([], [self._to], [], max(0.0, deadline - time.monotonic()))
-            if not writable:
-                raise AdapterFault("hang", "it does not read what it is asked")
-            try:
-                line = line[os.write(self._to, line) :]
-            except BrokenPipeError:
-                raise AdapterFault("exited", self._end()) from None
+    def _expect_silence(self, within_s: float) -> None:
+        said = self._pipes.unasked(within_s)
+        if said == b"":
+            raise Ended
+        if said is not None:
+            raise AdapterFault("chatter", "there is output that nothing asked for", said)
 
-    def _line(self, deadline: float) -> bytes:
-        searched = 0
-        while (end := self._read.find(b"\n", searched)) < 0:
-            searched = len(self._read)
-            if searched > lines.LINE_BYTES_MAX:
-                raise AdapterFault("flood", f"a line of more than {lines.LINE_BYTES_MAX} bytes", self._some())
-            if not self._readable(max(0.0, deadline - time.monotonic())):
-                fault = "half-line" if self._read else "hang"
-                raise AdapterFault(fault, "no complete line within the time for an answer", self._some())
-            more = os.read(self._from, 1 << 16)
-            if not more:
-                raise AdapterFault("half-line" if self._read else "exited", self._end(), self._some())
-            self._read += more
-        line = bytes(self._read[: end + 1])
-        del self._read[: end + 1]
-        return line
+    def listen(self, within_s: float) -> None:
+        """Hear whether it says anything unasked within that time. Raises `AdapterFault`."""
+        with self._blamed():
+            self._expect_silence(within_s)
 
-    def _readable(self, within_s: float) -> bool:
-        return bool(select.select([self._from], [], [], within_s)[0])
-
-    def _some(self) -> bytes:
-        if not self._read:
-            with contextlib.suppress(OSError):
-                if self._readable(0):
-                    self._read += os.read(self._from, 200)
-        return bytes(self._read[:200])
+    def leave(self) -> None:
+        """Its input ends, and so does it, without a word. Raises `AdapterFault`."""
+        self._line = b""
+        ends = time.monotonic() + LEAVES_WITHIN_S
+        self._pipes.end_input()
+        with self._blamed(), contextlib.suppress(Ended):
+            self._expect_silence(LEAVES_WITHIN_S)
+        try:
+            self._process.wait(max(0.1, ends - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise self.at_fault("stays", f"it has not ended {LEAVES_WITHIN_S:g} s after its input") from None
+        self.close()
 
     def _end(self) -> str:
         try:
@@ -198,13 +188,21 @@ class Adapter:
         return f"exited {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
 
     def close(self) -> None:
-        """Kill the process, and all that it started in its session."""
+        """Kill the process, and all that descends from it."""
         self._process.kill()
         self._process.wait()
-        while members := [process.pid for process in processes() if process.session == self._process.pid]:
+        while members := [
+            process.pid for process in processes() if self._is_its(process.pid, process.session)
+        ]:
             for pid in members:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+        self._pipes.close()
+
+    def _is_its(self, pid: int, session: int) -> bool:
+        if session == self._process.pid:
+            return True
+        try:
+            return f"{MARK}={self._mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:  # it has ended, or is somebody else's
+            return False

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from takeover_conformance.cases import LEVELS, ROLES, Case, FrameCase
+from takeover_conformance.faults import AdapterFault
 from takeover_conformance.playing import SEED, Bench, Outcome, play, play_seed, shortest
-from takeover_conformance.process import AdapterFault
 from takeover_models.decisions import Decision
 
 RUN_LENGTH = 40

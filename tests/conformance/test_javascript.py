@@ -15,11 +15,11 @@ def ignore(outcome: Outcome) -> None:
     """Nobody listens."""
 
 
-def test_it_conforms(tmp_path: Path) -> None:
+def test_it_conforms() -> None:
     """All cases of all levels, and random runs; through pipes, in Node.js."""
     node = shutil.which("node")
     assert node, "Node.js is missing: apt-get install nodejs"
-    bench = Bench(lambda: Adapter([node, str(ADAPTER)], tmp_path / "log"))
+    bench = Bench(lambda: Adapter([node, str(ADAPTER)]))
     result = run(bench, Selection(tuple(shipped()), 3, range(20)), ignore)
     assert [] == [f"{outcome.case} {outcome.tested}: {outcome.finding}" for outcome in result.failed]
     assert result.verdict == CONFORMS, result.fault

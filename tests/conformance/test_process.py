@@ -1,16 +1,21 @@
 """An adapter's bad manners are told from each other, and from a wrong server."""
 
 import os
+import signal
 import sys
 import textwrap
+import threading
 import time
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from takeover.linux import processes
 from takeover_conformance import lines
-from takeover_conformance.process import Adapter, AdapterFault
+from takeover_conformance.faults import AdapterFault
+from takeover_conformance.process import Adapter
 
 POLITE = """
 import json, sys
@@ -34,7 +39,7 @@ def adapter(directory: Path, misbehaviour: str, script: str = POLITE) -> Adapter
     """An adapter that says hello, and then does this before it answers."""
     program = directory / "fake.py"
     program.write_text(textwrap.dedent(script).replace("MISBEHAVE", misbehaviour))
-    return Adapter([sys.executable, str(program)], directory / "log")
+    return Adapter([sys.executable, str(program)])
 
 
 def fault(fake: Adapter, within_s: float = 5.0) -> AdapterFault:
@@ -85,23 +90,73 @@ def test_each_fault_has_its_name(tmp_path: Path, misbehaviour: str, name: str, t
 
 
 def test_one_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
-    """Also with a child that tries to get away, and one that hangs in the middle of a line."""
-    fake = adapter(tmp_path, "import subprocess, time; subprocess.Popen(['sleep', '1000']); time.sleep(1000)")
+    """Also with a child that went into a session of its own, and whose parent is gone."""
+    pids = tmp_path / "pids"
+    note = f"open({str(pids)!r}, 'a').write(f'{{os.getpid()}} ')"
+    leave = f"import os, time; os.fork() and os._exit(0); os.setsid(); {note}"
+    children = f"""import subprocess, sys, time
+        subprocess.Popen([sys.executable, '-c', "{leave}; time.sleep(1000)"]).wait()
+        subprocess.Popen(['sleep', '1000'])
+        time.sleep(1000)"""
+    fake = adapter(tmp_path, children)
     session = fake.process_id
-    assert "hang" == fault(fake, within_s=0.5).fault
+    found: list[AdapterFault] = []
+    waiting = threading.Thread(target=lambda: found.append(fault(fake, within_s=1.5)))
+    waiting.start()
+    until(lambda: pids.exists() and pids.read_text().endswith(" "))
+    away = int(pids.read_text())
+    assert session != next(process.session for process in processes() if process.pid == away)
+    waiting.join()
+    assert "hang" == found[0].fault
+    until(lambda: not any(process.pid == away or process.session == session for process in processes()))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it."""
     deadline = time.monotonic() + 10
-    while any(process.session == session for process in processes()):
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_one_that_hangs_in_a_line_is_told_so(tmp_path: Path) -> None:
+    """And so is one that does not say who it is."""
     half = adapter(tmp_path, "say('{\"id\":'); import time; time.sleep(1000)")
     assert "half-line" == fault(half, within_s=0.5).fault
+    with pytest.raises(AdapterFault) as caught:
+        Adapter(["sleep", "1000"], 0.2)
+    assert ("hang", b'{"id":1,"op":"hello","protocol":1}\n') == (caught.value.fault, caught.value.asked)
 
 
-def test_one_that_writes_without_end_does_not_take_the_runner_down(tmp_path: Path) -> None:
+LINE = "json.dumps({'id': request['id'], 'do': 'refrain', 'clause': 'x', 'reason': 'y' * %d}) + '\\n'"
+
+
+@pytest.mark.parametrize(
+    "flood", [f"[say({LINE % 500000}) for _ in range(2000)]", f"[say({LINE % 1}) for _ in range(10 ** 6)]"]
+)
+def test_one_that_writes_without_end_does_not_take_the_runner_down(tmp_path: Path, flood: str) -> None:
     """A gigabyte of lines that are each allowed is too much for one answer; it is not kept."""
-    line = "json.dumps({'id': request['id'], 'do': 'refrain', 'clause': 'x', 'reason': 'y' * 500000}) + '\\n'"
-    found = fault(adapter(tmp_path, f"[say({line}) for _ in range(2000)]"), within_s=30)
+    fake = adapter(tmp_path, flood)
+    tracemalloc.start()
+    found = fault(fake, within_s=30)
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()
     assert "flood" == found.fault
+
+
+def test_a_long_complaint_is_heard_to_its_end(tmp_path: Path) -> None:
+    """It does not stop the adapter, is not kept, and its last lines are told with a fault."""
+    fake = adapter(
+        tmp_path,
+        "[sys.stderr.write('z' * 10 ** 6 + '\\n') for _ in range(100)]; sys.stderr.write('the end\\n')",
+    )
+    tracemalloc.start()
+    assert [] == fake.ask(lines.Wake(1))
+    assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    tracemalloc.stop()
+    os.kill(fake.process_id, signal.SIGKILL)
+    found = fault(fake)
+    assert ("exited", "the end") == (found.fault, found.errors[-1])
 
 
 def test_one_that_talks_unasked_is_told_so(tmp_path: Path) -> None:
@@ -124,5 +179,5 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
 def test_one_that_cannot_be_started_is_named(tmp_path: Path) -> None:
     """With the reason of the system."""
     with pytest.raises(AdapterFault, match="No such file") as refused:
-        Adapter([str(tmp_path / "absent")], tmp_path / "log")
+        Adapter([str(tmp_path / "absent")])
     assert "cannot-start" == refused.value.fault

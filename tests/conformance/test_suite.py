@@ -106,7 +106,7 @@ def test_the_command_tells_what_went_wrong(capsys: pytest.CaptureFixture[str]) -
         (["--replay", "default:jump", "--", *REFERENCE], 2, "'jump' is not one of"),
         (["--", "/no/such/adapter"], 2, "cannot-start"),
         (["--", "true"], 3, "exited 0"),
-        (["--", "yes"], 3, "garbage"),
+        (["--", "yes"], 3, "answered: y"),
     ],
 )
 def test_bad_usage_and_broken_adapters_have_their_own_status(

@@ -1,0 +1,38 @@
+"""What may be wrong with an adapter's manners; none of it says anything about the server in it."""
+
+from __future__ import annotations
+
+from takeover.errors import TakeoverError
+from takeover_spec.codec import shown
+
+FAULTS = {
+    "cannot-start": "the command cannot be started",
+    "exited": "the process ended in the middle of a run",
+    "hang": "it did not answer in time, and was killed",
+    "half-line": "it ended, or hung, in the middle of a line",
+    "garbage": "a line is not what the protocol allows",
+    "out-of-place": "its lines are well-formed, and are no answer to what was asked",
+    "wrong-id": "a line answers a request that was not made",
+    "flood": "an answer, or a line of it, is longer than the protocol allows",
+    "chatter": "it wrote before it was asked, or after the end of an answer",
+    "version": "it does not speak this version of the protocol, though it answers",
+    "stays": "it runs on though its input has ended, and was killed",
+}
+"""What may be wrong."""
+
+
+class AdapterFault(TakeoverError):
+    """An adapter did not keep to the adapter protocol. Says nothing about the server in it."""
+
+    def __init__(self, fault: str, detail: str, line: bytes = b"") -> None:
+        self.fault = fault
+        """One of `FAULTS`."""
+        self.detail = detail
+        self.line = line
+        """The line at fault, if there is one."""
+        self.asked = b""
+        """The request that was under way, as a line, if there was one."""
+        self.errors: tuple[str, ...] = ()
+        """The end of what it wrote on its standard error."""
+        told = f": {shown(line.decode(errors='replace'))}" if line else ""
+        super().__init__(f"{fault}: {detail}{told}")

@@ -1,0 +1,164 @@
+"""`takeover conform --smoke`: what is wrong with an adapter's manners, told at the first line that is wrong.
+
+A short talk in which every kind of line has its turn, and no case: the process starts and says who it is, reads a
+frame and what is none, starts a server on an empty disk, wakes it, stops it, starts another, and its input ends.
+Whether the server in it is right is not looked at; that frames are read as they should be is level 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from takeover_conformance import lines
+from takeover_conformance.faults import AdapterFault
+from takeover_conformance.lines import Reply, Request
+from takeover_conformance.process import STARTS_WITHIN_S, Adapter
+from takeover_spec import actions as act
+from takeover_spec import wire
+from takeover_spec.codec import kind_of
+
+ANSWERS_WITHIN_S = 2.0
+"""How long it is waited for an answer, in seconds. A run is more patient; here somebody is waiting."""
+
+SETTLES_WITHIN_S = 0.1
+"""How long after its last answer an adapter is listened to, in seconds: it has to be silent."""
+
+_EMPTY = lines.Found(
+    active=False,
+    epoch=0,
+    seen=0,
+    returned=False,
+    drained=False,
+    unsafe=False,
+    released=0,
+    begun=0,
+    applied=0,
+    newest=0,
+    reported=0,
+    logged=0,
+    peer_left=False,
+    peer_released=0,
+    carried=0,
+)
+
+_SECOND = 10**9
+_START = lines.Start(
+    now=10 * _SECOND,
+    me="secondary",
+    pair="smoke",
+    run=1,
+    seed=1,
+    lease_ns=2 * _SECOND,
+    promise_ns=2 * _SECOND,
+    drift_ppm=200,
+    expiry_slack_ns=_SECOND // 10,
+    synchronous=True,
+    beat_ns=_SECOND // 2,
+    patience_ns=_SECOND,
+)
+
+Replies = Sequence[Reply]
+
+
+def _one_of(*classes: type) -> Callable[[Replies], bool]:
+    return lambda replies: len(replies) == 1 and isinstance(replies[0], classes)
+
+
+def _nothing(replies: Replies) -> bool:
+    return not replies
+
+
+def _of_a_server(replies: Replies) -> bool:
+    """What a running server may answer."""
+    others = (lines.Metadata, lines.Encoded, lines.Decoded, lines.Refused)
+    return not any(isinstance(reply, others) for reply in replies)
+
+
+def _starts(replies: Replies) -> bool:
+    return bool(replies) and isinstance(replies[0], act.Start) and _of_a_server(replies)
+
+
+_BY_A_SERVER = "actions, say, close, sync, take-copy, wake-at and answer, and end"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A request, and what may come of it."""
+
+    what: str
+    """What is tried, for a person."""
+    request: Request
+    may: str
+    """What may be answered, in words."""
+    mannerly: Callable[[Replies], bool]
+
+
+STEPS = (
+    Step(
+        "reads a frame",
+        lines.Decode(wire.encode(wire.Released(1))),
+        "one decoded or refused, and end",
+        _one_of(lines.Decoded, lines.Refused),
+    ),
+    Step(
+        "reads what is no frame",
+        lines.Decode(b"\0\0\0\2[]"),
+        "one decoded or refused, and end",
+        _one_of(lines.Decoded, lines.Refused),
+    ),
+    Step(
+        "makes a frame",
+        lines.Encode(wire.Released(1)),
+        "one encoded, and end (refused, while nothing is there that encodes)",
+        _one_of(lines.Encoded, lines.Refused),
+    ),
+    Step("finds an empty disk", _EMPTY, "end", _nothing),
+    Step(
+        "starts a server",
+        _START,
+        '"do":"start" first, for it is the first action; then ' + _BY_A_SERVER,
+        _starts,
+    ),
+    Step("hears of a connection", lines.Connected(_START.now), _BY_A_SERVER, _of_a_server),
+    Step(
+        "hears what is no frame",
+        lines.Frame(_START.now, "peer", b"\0\0\0\2[]"),
+        _BY_A_SERVER,
+        _of_a_server,
+    ),
+    Step("is woken", lines.Wake(_START.now + _SECOND), _BY_A_SERVER, _of_a_server),
+    Step("is idle", lines.Idle(_START.now + _SECOND, room=True), _BY_A_SERVER, _of_a_server),
+    Step("is stopped", lines.Stop(_START.now + _SECOND), _BY_A_SERVER, _of_a_server),
+    Step("forgets everything", _EMPTY, "end", _nothing),
+)
+
+
+def smoke(command: Sequence[str]) -> Iterator[str]:
+    """Start an adapter and have the talk; what went well, as it does. Raises `AdapterFault`."""
+    try:
+        adapter = Adapter(command, ANSWERS_WITHIN_S)
+    except AdapterFault as fault:
+        if fault.fault != "hang":
+            raise
+        yield f"{fault}; a slow start may take {STARTS_WITHIN_S:g} s, and is waited for"
+        adapter = Adapter(command)
+    try:
+        yield from _talk(adapter)
+    finally:
+        adapter.close()
+
+
+def _talk(adapter: Adapter) -> Iterator[str]:
+    told = adapter.metadata
+    yield f"starts, and says who it is: {told.name} {told.version}, {told.language}"
+    for step in STEPS:
+        replies = adapter.ask(step.request, ANSWERS_WITHIN_S)
+        if not step.mannerly(replies):
+            said = ", ".join(kind_of(type(reply)) for reply in replies) or "nothing but end"
+            raise adapter.at_fault("out-of-place", f"the answer is {said}; it may be {step.may}")
+        yield step.what
+    adapter.listen(SETTLES_WITHIN_S)
+    yield "is silent when it is not asked"
+    adapter.leave()
+    yield "ends with its input"
