@@ -26,6 +26,7 @@ from takeover.lab.faults import Round
 from takeover.lab.holding import Played
 from takeover.lab.injection import Injector, described
 from takeover.lab.operating import Operator
+from takeover.lab.promotions import judge_promotions
 from takeover.lab.scene import LabScene
 from takeover.lab.witnesses import ETCD
 from takeover.linux import boottime_ns
@@ -85,7 +86,7 @@ class Campaign:
         evidence.observation = scene.observation
         evidence.ended_unasked = self._injector.ended_unasked
         operator = self._operator
-        evidence.promoted, evidence.told, evidence.knew = operator.promoted, operator.told, operator.knew
+        evidence.told, evidence.knew = operator.told, operator.knew
         evidence.losses = [loss for name in SERVERS for loss in losses_of(scene.parties[name])]
         self._judge_traces()
         return evidence
@@ -93,6 +94,8 @@ class Campaign:
     def _judge_traces(self) -> None:
         evidence, scene = self._evidence, self._scene
         lives = [disk / "trace" for disk in scene.witness.lives]
+        traces = {name: scene.parties[name].traces for name in SERVERS}
+        evidence.promotions = judge_promotions(self._operator.promoted, lives, traces)
         last = {lives[-1], *(scene.parties[name].traces for name in SERVERS)}
         cut: set[Path] = set()
         for directory in (*lives, *(scene.parties[name].traces for name in SERVERS)):
@@ -137,6 +140,7 @@ class Campaign:
             hit = await self._injector.inject(drawn.faults, played.active)
             played.hit = [fault for fault, done in zip(drawn.faults, hit, strict=True) if done]
             played.missed = [fault for fault, done in zip(drawn.faults, hit, strict=True) if not done]
+            played.held = self._injector.held
             await self._injector.mend()
             await ordering
         finally:
@@ -157,7 +161,7 @@ class Campaign:
         if await self._needs_an_operator(mended_ns):
             statuses = await statuses_of(self._scene.parties)
             self._note(situation(statuses))
-            if refused := await self._operator.promote(statuses):
+            if refused := await self._operator.promote(statuses, len(self._evidence.rounds)):
                 raise NotBack(refused)
             mended_ns = boottime_ns()
         await self._written_since(mended_ns, BACK_TIMEOUT_S)

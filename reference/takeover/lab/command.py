@@ -3,11 +3,13 @@
     takeover lab run        a pair under load in them, and a failover, shown as it happens
     takeover lab campaign   seeded random faults against a pair under load, and the verdict
 
-A campaign prints its seed, and with `--seed` the same faults come again: the same kinds, at the same times of their
-rounds, at the server that is active then, its peer or the witness. Which machine is active, and what a few
-milliseconds decide, a seed does not fix; `rounds_played` in the report says what was done to whom. Where keepalived is
-installed, the same faults are then played against it, and the report puts the two side by side. A campaign ends with 0
-only if all holds and enough was exercised; keepalived has no part in that.
+A campaign prints its seed, and with `--seed` the same faults come again. A seed fixes what is drawn: the kinds of
+faults and orders, their times in their rounds, and whether each is aimed at the active server, its peer, the witness or
+the client. It does not fix whom that hits, for which machine is active follows from the rounds before, nor what a few
+milliseconds decide. So the same seed is the same campaign, and not the same run; `rounds_played` in the report says of
+each fault whom it hit. Where keepalived is installed, the same faults are then played against it, and the report puts
+the two side by side. A campaign ends with 0 only if all holds, enough was exercised and the observer looked often
+enough; keepalived has no part in that.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from takeover.demo.configurations import WITNESSES, Timing
 from takeover.errors import EnvironmentFault, TakeoverError
 from takeover.lab.entrance import go_inside, inside, refusal
 from takeover.lab.faults import Round, draw_rounds
+from takeover.lab.priority import keep_in_a_thread
 
 _STATUS = {"holds": Exit.HOLDS, "violated": Exit.VIOLATED, "incomplete": Exit.UNDECIDED}
 
@@ -94,7 +97,8 @@ def run(arguments: argparse.Namespace) -> Exit:
         if refused := refusal():
             print(f"takeover lab: there can be no lab on this machine: {refused}", file=sys.stderr)
             return Exit.USAGE
-        go_inside()
+        go_inside(ahead=True)
+    keep_in_a_thread()
     return _campaign(arguments)
 
 

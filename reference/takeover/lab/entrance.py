@@ -29,9 +29,9 @@ def refusal() -> str:
     return namespaces.refusal()
 
 
-def go_inside() -> NoReturn:
-    """Become the launcher of this same command."""
-    launcher = [sys.executable, "-P", "-m", "takeover.lab.namespaces", "--"]
+def go_inside(*, ahead: bool = False) -> NoReturn:
+    """Become the launcher of this same command. With `ahead`, it has to call `priority.keep_in_a_thread` inside."""
+    launcher = [sys.executable, "-P", "-m", "takeover.lab.namespaces", *(["--ahead"] if ahead else []), "--"]
     command = [sys.executable, "-P", "-m", "takeover", *sys.argv[1:]]
     sys.stdout.flush()
     os.execve(sys.executable, [*launcher, *command], {**os.environ, _MARK: "inside"})

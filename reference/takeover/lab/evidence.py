@@ -12,8 +12,9 @@ from takeover.demo.configurations import SERVERS
 from takeover.demo.judgement import Loss
 from takeover.demo.statuses import Statuses
 from takeover.lab.holding import Played
+from takeover.lab.looking import Looked
 from takeover.lab.operating import Order
-from takeover.observer import Observation
+from takeover.lab.promotions import Promotion
 
 BOTH_DOWN_TO_ONE = "both down to one"
 """Neither server may become active by itself: the last active one was alone, and has restarted or lapsed."""
@@ -31,8 +32,8 @@ class Evidence:
     """Those that were begun."""
     back_ns: list[int] = field(default_factory=list)
     """After each round, from the mending to the first write that was begun later and acknowledged."""
-    promoted: int = 0
-    """How often an operator had to promote a server: both were down to one."""
+    promotions: Sequence[Promotion] = ()
+    """Every promotion that an operator ordered, with its need."""
     told: int = 0
     """How often an operator told a witness what it is that had lost its disk."""
     knew: int = 0
@@ -45,7 +46,7 @@ class Evidence:
     writes: Sequence[WriteRecord] = ()
     found: Mapping[str, str] | None = None
     """Every key and value at the end; None if they could not be read."""
-    observation: Observation | None = None
+    observation: Looked | None = None
     traces: Sequence[Judged] = ()
     cut: Collection[Path] = ()
     """The traces whose end may be missing: of runs that did not end in good order."""

@@ -10,8 +10,8 @@ What complicates it: whose. A fault is aimed at the server that is active when t
 aimed at a machine, half of them would hit the wrong one. **What a seed does not fix** follows from that, and from
 real time. The same faults come in the same order, at the same times of their rounds. Which machine has the role then
 is what the pair made of the rounds before; and a few milliseconds decide whether a fault finds a process that
-another fault has just taken, or how far a switchover has come. The report says what was done to whom
-(`rounds_played`).
+another fault has just taken, or how far a switchover has come. The report says of each fault whom it hit, and whether
+that machine had the address (`rounds_played`).
 
 **What hardly ever comes about by chance is drawn on purpose**: a round in which the active server is cut off, first
 from its peer and then from everybody, and the witness restarts. Its lease then outlives its peer's promise, and the
@@ -23,8 +23,8 @@ then restarts or loses its grants, does not become active again by itself, and i
 before the peer can have taken over and be alone; what lasts longer than that is not followed by another fault. That
 is the only combination that is left out. It may come about all the same: a switchover that was just carried out
 leaves a server alone for a moment; one that is alone may lose its grants to a stalled disk; a witness that lost its
-disk has forgotten who is eligible. The campaign recognises it (`campaign.both_down_to_one`), calls it by that name,
-counts it, and does what an operator would.
+disk has forgotten who is eligible. The campaign recognises it (`evidence.both_down_to_one`) and does what an operator
+would; whether the rules needed that is then judged by the traces (`promotions`).
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ MIDDLE = 0.25
 WITHIN = 3.0
 """How long a switchover may take before it is called off, in leases."""
 
+STARVERS = (16, 128)
+"""With how many processes that never rest a starved machine shares its processor: so that it is slow, or too slow."""
+
 
 class Target(Enum):
     """Whom a fault is aimed at, as things are when its round begins."""
@@ -63,6 +66,8 @@ class Target(Enum):
     ACTIVE = "active"
     PASSIVE = "passive"
     WITNESS = "witness"
+    CLIENT = "client"
+    """Only its link is broken."""
 
 
 class Role(Enum):
@@ -73,6 +78,8 @@ class Role(Enum):
     GUARD = "guard"
     """The process that holds the public identity."""
     APPLICATION = "application"
+    KEEPER = "keeper"
+    """The process that keeps an application, or is ready to."""
     ALL = "all"
     """Every process of the machine."""
 
@@ -157,6 +164,9 @@ class PowerCut(Fault):
 class Starve(Fault):
     """The machine's processes share one processor with many that never rest."""
 
+    beside: int
+    """With how many."""
+
     @property
     def kind(self) -> str:
         """See Fault."""
@@ -239,19 +249,24 @@ def _draw_switchover(chance: random.Random, faults: Sequence[Fault], lease_ms: i
 
 
 def _draw(chance: random.Random, lease_ms: int) -> Fault:
-    target = chance.choices(list(Target), weights=(5, 3, 2))[0]
+    target = chance.choices(list(Target), weights=(10, 6, 4, 1))[0]
     at_ms = int(chance.uniform(0, WINDOW) * lease_ms)
     lasts_ms = int(chance.uniform(LASTS_MIN, LASTS_MAX) * lease_ms)
-    is_server = target is not Target.WITNESS
+    is_server = target in (Target.ACTIVE, Target.PASSIVE)
     weights = {"kill": 5, "stop": 6, "cut": 5, "power": 3, "restart": 1, "starve": 2}
-    if not is_server:
+    if target is Target.WITNESS:
         weights["wipe"] = 3
+    if target is Target.CLIENT:
+        weights = {"cut": 1}
     match chance.choices(list(weights), list(weights.values()))[0]:
         case "wipe":
             return Wipe(target, at_ms, lasts_ms)
         case "kill":
             return Kill(
-                target, at_ms, lasts_ms, _role(chance, target, (Role.SERVICE, Role.GUARD, Role.APPLICATION))
+                target,
+                at_ms,
+                lasts_ms,
+                _role(chance, target, tuple(role for role in Role if role is not Role.ALL)),
             )
         case "stop":
             return Stop(target, at_ms, lasts_ms, _role(chance, target, tuple(Role)))
@@ -263,7 +278,7 @@ def _draw(chance: random.Random, lease_ms: int) -> Fault:
             return PowerCut(target, at_ms, lasts_ms, also_peer=is_server and chance.random() < 0.4)
         case "restart":
             return Restart(target, at_ms, lasts_ms)
-    return Starve(target, at_ms, lasts_ms)
+    return Starve(target, at_ms, lasts_ms, chance.choice(STARVERS))
 
 
 def _role(chance: random.Random, target: Target, roles: tuple[Role, ...]) -> Role:

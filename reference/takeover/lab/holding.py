@@ -32,6 +32,10 @@ class Played:
     missed: list[Fault] = field(default_factory=list)
     """Those whose process was gone when their time came."""
     orders: list[Order] = field(default_factory=list)
+    absent: list[Fault] = field(default_factory=list)
+    """Those at something that whoever is under test does not have."""
+    held: Sequence[Fault] = ()
+    """Those whose machine was the last that began to answer for the address when their time came."""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -47,6 +51,7 @@ class Played:
                     "at_ms": fault.at_ms,
                     "lasts_ms": fault.lasts_ms,
                     "hit": hit,
+                    "held": fault in self.held,
                 }
                 for fault, hit in sorted(done, key=lambda item: item[0].at_ms)
             ],
@@ -103,6 +108,15 @@ def holding_of(seen: Observation | None, rounds: Sequence[Played]) -> Holding:
             for fault in rounds[shares.index(max(shares))].hit:
                 longest[fault.kind] = max(longest[fault.kind], end - begin)
     return Holding(ends[-1] - begins[0], two, none, longest)
+
+
+def played_between(rounds: Sequence[Played]) -> tuple[int, int]:
+    """From the beginning of the first round to the end of the last, or its beginning if it never ended."""
+    return (
+        (rounds[0].began_ns, max(played.ended_ns or played.began_ns for played in rounds))
+        if rounds
+        else (0, 0)
+    )
 
 
 def _spans(seen: Observation, first: int, last: int) -> Iterator[tuple[int, int, int]]:

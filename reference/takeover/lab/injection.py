@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import product
 
 from takeover.demo.configurations import PARTIES
 from takeover.demo.statuses import other_server
@@ -25,18 +26,19 @@ from takeover.lab.machines import ForeignProcess, Machine, starved_processor
 from takeover.lab.scene import LabScene
 from takeover.lab.wire import Direction, Network
 
+_KEEPER = "takeover.applications.supervise"
+"""What it keeps is on its command line too."""
+
 _MODULES = {
     Role.GUARD: ("takeover.address.identity_guard", "takeover.address.address_guard"),
     Role.APPLICATION: ("takeover.demo.application",),
+    Role.KEEPER: (_KEEPER,),
 }
 """How a process is recognised on its command line."""
 
-STARVERS = 16
-"""How many processes that never rest a starved machine shares its processor with."""
-
-_STARVE = f"""
-import os
-for _ in range({STARVERS - 1}):
+_STARVE = """
+import os, sys
+for _ in range(int(sys.argv[1]) - 1):
     if os.fork() == 0:
         os.setsid()  # the kernel is fair between sessions
         break
@@ -55,6 +57,8 @@ class Injector:
         self._power = {name: asyncio.Lock() for name in PARTIES}
         """Who switches a machine, or starts its service, holds this."""
         self._starved = 0
+        self.held: list[Fault] = []
+        """The faults of the last round whose machine had begun to answer for the address last when their time came."""
         self.ended_unasked: list[str] = []
         """How services ended that nobody had killed."""
 
@@ -63,17 +67,16 @@ class Injector:
 
         On return every fault is over, but not all is mended.
         """
-        self._names = names(active)
+        self._names, self.held = names(active), []
         self._began = asyncio.get_running_loop().time()
         return await asyncio.gather(*(self._carry_out(fault) for fault in faults))
 
     async def mend(self) -> None:
         """Everything is on, connected, running and unhindered again."""
         scene = self._scene
+        for name, network, direction in product(scene.machines, Network, Direction):
+            await scene.wire.mend(name, network, direction)
         for name, party in scene.parties.items():
-            for network in Network:
-                for direction in Direction:
-                    await scene.wire.mend(name, network, direction)
             machine = scene.machines[name]
             if not machine.is_on:
                 await party.kill()
@@ -96,6 +99,8 @@ class Injector:
         """Wait for its time, break, wait, and mend; whether there was anything to break."""
         await self._until(fault.at_ms)
         name = self._names[fault.target]
+        if name == self._scene.watch.holder:
+            self.held.append(fault)
         match fault:
             case Kill():
                 return await self._kill(name, fault)
@@ -184,7 +189,9 @@ class Injector:
         self._starved += 1
         log = self._scene.directory / "starve.log"
         with contextlib.suppress(EnvironmentFault):  # the power was cut meanwhile, which is worse
-            await machine.start(f"starve-{self._starved}", [sys.executable, "-c", _STARVE], log)
+            await machine.start(
+                f"starve-{self._starved}", [sys.executable, "-c", _STARVE, str(fault.beside)], log
+            )
         self._pin(machine, {starved_processor()})
         await self._over(fault)
         machine.signal(
@@ -226,7 +233,11 @@ class Injector:
             party = self._scene.parties[name]
             argv = next((p.argv for p in processes if party.runs and p.pid == party.pid), None)
             return [process for process in processes if process.argv == argv]
-        return [process for process in processes if set(_MODULES[role]) & set(process.argv)]
+        return [
+            process
+            for process in processes
+            if set(_MODULES[role]) & set(process.argv) and (_KEEPER in process.argv) == (role is Role.KEEPER)
+        ]
 
     def _pin(self, machine: Machine, processors: set[int]) -> None:
         for process in machine.processes():
@@ -244,10 +255,11 @@ def described(drawn: Round, active: str) -> str:
 
 
 def _described(fault: Fault, active: str) -> str:
-    role = "" if fault.target is Target.WITNESS else f"{fault.target.value} "
+    role = f"{fault.target.value} " if fault.target in (Target.ACTIVE, Target.PASSIVE) else ""
     return f"{fault.kind} of the {role}{names(active)[fault.target]} for {fault.lasts_ms} ms"
 
 
 def names(active: str) -> dict[Target, str]:
     """Who is aimed at while this server is active."""
-    return {Target.ACTIVE: active, Target.PASSIVE: other_server(active), Target.WITNESS: "witness"}
+    others = {Target.WITNESS: "witness", Target.CLIENT: "client"}
+    return {Target.ACTIVE: active, Target.PASSIVE: other_server(active), **others}

@@ -2,8 +2,8 @@
 
 keepalived moves an address and nothing else: there is no data, no witness and no application here, so what is
 compared is who holds the address. It has two servers in VRRP version 3 with adverts as often as the pair's beat,
-and no script. A fault that is aimed at something that keepalived does not have is missed: the witness, the guard, the
-application. Nobody orders a switchover.
+and no script. A fault that is aimed at something that keepalived does not have is left out and counted: the witness,
+the guard, the application and its keeper. Nobody orders a switchover.
 
 Who answers for the address on its own cable holds it, here as there; also a machine that is cut off from the others,
 for it would serve whoever is on its side of the cut.
@@ -24,7 +24,7 @@ from typing import Any
 
 from takeover.demo.configurations import SERVERS, Timing
 from takeover.demo.parties import Party
-from takeover.lab.faults import Round, Target
+from takeover.lab.faults import Fault, Kill, Role, Round, Stop, Target
 from takeover.lab.holding import Played
 from takeover.lab.injection import Injector, described
 from takeover.lab.report import figures
@@ -75,23 +75,27 @@ class Rival:
                 active = scene.watch.holder if scene.watch.holder in SERVERS else SERVERS[0]
                 played = Played(active, boottime_ns())
                 done.append(played)
-                at_servers = replace(
-                    drawn,
-                    faults=tuple(fault for fault in drawn.faults if fault.target is not Target.WITNESS),
-                    switchover=None,
-                )
+                there = tuple(fault for fault in drawn.faults if has(fault))
+                at_servers = replace(drawn, faults=there, switchover=None)
                 self._tell(
                     f"keepalived, round {len(done)}: {described(at_servers, active) or 'nothing for it'}"
                 )
                 hit = await self._injector.inject(at_servers.faults, active)
                 played.hit = [fault for fault, was in zip(at_servers.faults, hit, strict=True) if was]
-                played.missed = [fault for fault in drawn.faults if fault not in played.hit]
+                played.missed = [fault for fault, was in zip(at_servers.faults, hit, strict=True) if not was]
+                played.absent = [fault for fault in drawn.faults if not has(fault)]
                 await self._injector.mend()
                 await asyncio.sleep(self._settled_s)
                 played.ended_ns = boottime_ns()
         finally:
             await scene.close()
         return report_of_rival(figures(done, scene.observation))
+
+
+def has(fault: Fault) -> bool:
+    """Whether keepalived has what a fault is aimed at."""
+    whole = not isinstance(fault, Kill | Stop) or fault.role in (Role.SERVICE, Role.ALL)
+    return whole and fault.target is not Target.WITNESS
 
 
 def report_of_rival(seen: dict[str, Any]) -> dict[str, Any]:

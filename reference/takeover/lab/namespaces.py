@@ -1,6 +1,6 @@
 """Namespaces: run a program as the first process of a world of its own, without root.
 
-    python -m takeover.lab.namespaces -- ARGV...
+    python -m takeover.lab.namespaces [--ahead] -- ARGV...
 
 The intuition: a user namespace gives an ordinary user every privilege over what is made inside it, and over nothing
 else. So the program gets one, and in it a network without a single interface, its own process numbers and its own
@@ -12,6 +12,9 @@ What complicates it:
   *launcher*, which passes signals on, waits, and takes the program along when it is itself killed.
 - A launcher has no number in its program's namespace. Whether it still lives is told by a pipe.
 - What a machine forbids shows only when it is tried. `refusal` tries it, in a process of its own.
+
+With `--ahead` the program begins with real-time priority, where that is allowed, and has to see to it who keeps it
+(`priority`).
 
 Refused: the program `unshare`, which swallows the signals it is sent; and real root without a user namespace, which
 would let a lab's mistakes reach the machine itself.
@@ -30,6 +33,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from takeover.errors import EnvironmentFault
+from takeover.lab.priority import raise_it
 from takeover.linux import signal_when_parent_dies
 
 NEW_MOUNTS = 0x0002_0000
@@ -135,6 +139,9 @@ def _mount_processes() -> None:
 
 def main(arguments: list[str]) -> int:
     """Run a program in namespaces of its own; its exit status."""
+    if arguments[:1] == ["--ahead"]:
+        raise_it()
+        return main(arguments[1:])
     match arguments:
         case ["--", program, *rest]:
             try:
@@ -146,7 +153,7 @@ def main(arguments: list[str]) -> int:
                 return REFUSED
             status = wait_for(child)
             return status if status >= 0 else 128 - status
-    print("usage: python -m takeover.lab.namespaces -- ARGV...", file=sys.stderr)
+    print("usage: python -m takeover.lab.namespaces [--ahead] -- ARGV...", file=sys.stderr)
     return 2
 
 

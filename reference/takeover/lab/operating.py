@@ -14,6 +14,7 @@ from takeover.control.client import NotRunning, ask
 from takeover.demo.statuses import Statuses, active_of, in_sync, statuses_of
 from takeover.errors import EnvironmentFault, PeerError
 from takeover.lab.faults import Switchover
+from takeover.lab.promotions import Ordered
 from takeover.lab.scene import LabScene
 from takeover.linux import boottime_ns
 
@@ -57,8 +58,8 @@ class Operator:
         """`note` tells what it does."""
         self._scene = scene
         self._note = note
-        self.promoted = 0
-        """How often it promoted a server."""
+        self.promoted: list[Ordered] = []
+        """The promotions that it ordered, and that were accepted."""
         self.told = 0
         """How often it told a witness what it is that had lost its disk."""
         self.knew = 0
@@ -113,13 +114,15 @@ class Operator:
         else:
             self.knew += 1
 
-    async def promote(self, statuses: Statuses) -> str:
+    async def promote(self, statuses: Statuses, round_number: int) -> str:
         """Promote the server with the latest data, which was active last; why it refused, if it did."""
         name = latest(statuses)
-        self.promoted += 1
         self._note(f"the operator promotes the {name}")
         answer = await asyncio.to_thread(ask, self._scene.parties[name].data_directory, "promote")
-        return "" if answer["accepted"] else f"the {name} refused to be promoted: {answer}"
+        if not answer["accepted"]:
+            return f"the {name} refused to be promoted: {answer}"
+        self.promoted.append(Ordered(round_number, name, int(statuses[name]["epoch"])))
+        return ""
 
 
 def latest(statuses: Statuses) -> str:

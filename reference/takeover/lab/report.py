@@ -10,13 +10,13 @@ from takeover.demo.client import End
 from takeover.demo.judgement import verdict_of
 from takeover.errors import TakeoverError
 from takeover.lab.evidence import Evidence
-from takeover.lab.holding import Played, holding_of
+from takeover.lab.holding import Played, holding_of, played_between
+from takeover.lab.looking import APART_NS, LOOKS_PER_S_MIN, Looked, looking_of
 from takeover.lab.verdict import judge, lost
-from takeover.observer import Observation
 
 _SHOWN_MAX = 8
-_LABEL = 18
-_TABLE_LABEL, _CELL = 30, 14
+_LABEL = 16
+_TABLE_LABEL, _CELL = 22, 12
 
 
 def report_of(evidence: Evidence, seed: int, asked: int, witness: str) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def report_of(evidence: Evidence, seed: int, asked: int, witness: str) -> dict[s
         "faults_asked": asked,
         **figures(evidence.rounds, evidence.observation),
         "switchovers": _switchovers(evidence),
-        "promoted": evidence.promoted,
+        "promotions": [promotion.values for promotion in evidence.promotions],
         "witness_told": evidence.told,
         "acknowledged": ends[End.ACKNOWLEDGED],
         "acknowledged_lost": len(lost(evidence)),
@@ -58,19 +58,23 @@ def without_rival(report: dict[str, Any], error: TakeoverError) -> None:
         report["verdict"] = "incomplete"
 
 
-def figures(rounds: Sequence[Played], seen: Observation | None) -> dict[str, Any]:
+def figures(rounds: Sequence[Played], seen: Looked | None) -> dict[str, Any]:
     """What can be said of whoever is under test, from outside."""
     hit = [fault.kind for played in rounds for fault in played.hit]
+    absent = [fault.kind for played in rounds for fault in played.absent]
+    looking = looking_of(seen, *played_between(rounds))
     return {
         "faults": len(hit),
         "faults_missed": sum(len(played.missed) for played in rounds),
+        "faults_absent": len(absent),
         "faults_by_kind": dict(sorted(Counter(hit).items())),
+        "faults_absent_by_kind": dict(sorted(Counter(absent).items())),
         "rounds": len(rounds),
         "holders_max": seen.holders_max if seen else None,
         "changes_of_holder": len(seen.changes) - 1 if seen else 0,
         **holding_of(seen, rounds).values,
         "observer_samples": seen.samples if seen else 0,
-        "observer_gap_ms_max": seen.gap_ns_max / 1e6 if seen else None,
+        "observer": looking.values if looking else None,
     }
 
 
@@ -101,12 +105,11 @@ def summary(report: dict[str, Any]) -> list[str]:
     return [
         "",
         *_broken(report),
-        "",
         *_held(report),
+        *(_line("ended unasked", what) for what in report["ended_unasked"][:_SHOWN_MAX]),
         "",
         *_side_by_side(report),
         "",
-        *(_line("ended unasked", what) for what in report["ended_unasked"][:_SHOWN_MAX]),
         *(f"{finding['verdict']}: {finding['about']}: {finding['what']}" for finding in report["findings"]),
         _line("verdict", f"{report['verdict']} (seed {report['seed']})"),
     ]
@@ -116,83 +119,103 @@ def _broken(report: dict[str, Any]) -> list[str]:
     """What was done to the pair."""
     orders = report["switchovers"]
     refused = ", ".join(f"{count} for {clause}" for clause, count in orders["refused"].items())
+    needs = Counter(promotion["need"] for promotion in report["promotions"])
+    told = f"told {_times(report['witness_told'])} what it is, after its disk was lost"
     return [
         _line(
             "faults",
-            f"{report['faults']} in {report['rounds']} rounds; {report['faults_missed']} more hit nothing",
+            f"{report['faults']} in {report['rounds']} rounds; {report['faults_missed']} more found nothing to hit",
         ),
         _line(
             "switchovers",
-            f"{orders['ordered']} ordered, {orders['hit']} of them hit by a fault before they were answered:"
-            f" {orders['carried_out']} carried out,",
+            f"{orders['ordered']} ordered, {orders['hit']} of them hit by a fault: {orders['carried_out']} carried"
+            f" out, {sum(orders['refused'].values())} refused{f' ({refused})' if refused else ''},"
+            f" {orders['unanswered']} cut off",
         ),
+        _line("witness", f"{report['witness']}; {told}"),
         _line(
-            "",
-            f"{sum(orders['refused'].values())} refused{f' ({refused})' if refused else ''},"
-            f" {orders['unanswered']} cut off before an answer",
+            "by hand",
+            f"a server was promoted {_times(len(report['promotions']))}"
+            + "".join(f"; {need}: {count}" for need, count in sorted(needs.items())),
         ),
-        _line(
-            "witness",
-            f"{report['witness']}; lost its disk and was told what it is {_times(report['witness_told'])}",
-        ),
-        _line("operator", f"both servers down to one, so one was promoted: {_times(report['promoted'])}"),
     ]
 
 
 def _held(report: dict[str, Any]) -> list[str]:
     """What came of it."""
-    gap_ms = report["observer_gap_ms_max"] or 0
+    back = f"after every round, within {report['back_ms_max'] / 1000:.1f} s of the mending"
+    failed = next((f["what"] for f in report["findings"] if "did not come back" in f["what"]), "")
     return [
-        _line("public address", f"held by at most {report['holders_max']} at once"),
-        _line("", f"seen from outside {report['observer_samples']} times, at most {gap_ms:.0f} ms apart"),
+        _line("service back", "NO" if failed else back),
         _line(
             "writes",
             f"{report['acknowledged']} acknowledged, {report['acknowledged_lost']} of them lost;"
             f" {report['refused']} refused, {report['unknown']} with an unknown end",
         ),
         _line(
-            "service",
-            f"back after every round, {report['back_ms_max']:.0f} ms after the mending at the latest",
+            "lost, as stated", f"{report['updates_lost']} updates, in {report['loss_statements']} statements"
         ),
         _line(
             "traces",
-            f"{report['traces_broken']} of {report['traces_checked']} break a rule,"
-            f" in {report['actions_checked']} actions",
+            f"{report['traces_checked']}, of {report['actions_checked']} actions;"
+            f" {report['traces_broken']} break a rule",
         ),
-        _line("loss statements", f"{report['loss_statements']}, of {report['updates_lost']} updates"),
+        _line(
+            "address", f"held by at most {report['holders_max']} at once, as seen by an observer that looked"
+        ),
+        _line("", _looked(report["observer"])),
     ]
+
+
+def _looked(looking: dict[str, Any] | None) -> str:
+    if looking is None:
+        return "never"
+    return (
+        f"{looking['looks_per_second']:.0f} times a second (in the poorest {looking['looks_per_second_min']}; under"
+        f" {LOOKS_PER_S_MIN} in {looking['seconds_below_200']} of {looking['seconds']} s), for {looking['covered']:.2%}"
+        f" of the time at most {APART_NS // 1_000_000} ms apart, never more than {looking['gap_ms_max']:.0f} ms"
+    )
 
 
 def _side_by_side(report: dict[str, Any]) -> list[str]:
     rival = report["keepalived"]
-    head = ["under the same faults", "takeover"]
+    both = [report] if rival is None else [report, rival]
+    names = ["takeover", "keepalived"][: len(both)]
+    rows = {
+        "holders at most": "holders_max",
+        "two holders, ms": "two_holders_ms",
+        "no holder, ms": "no_holder_ms",
+        "watched, ms": "watched_ms",
+        "faults that hit": "faults",
+        "  found nothing": "faults_missed",
+        "  not there to hit": "faults_absent",
+    }
+    kinds = sorted(
+        {kind for each in both for kind in (*each["faults_by_kind"], *each["faults_absent_by_kind"])}
+    )
+    lines = [
+        _row("the same faults", *names),
+        *(_row(label, *(_figure(each[name]) for each in both)) for label, name in rows.items()),
+        "",
+        _row(
+            "of each kind", *(cell for name in names for cell in (f"{name}: hit", "not there", "outage, ms"))
+        ),
+        *(_row(kind, *(cell for each in both for cell in _of_kind(each, kind))) for kind in kinds),
+        "An outage is the longest of a round with such a fault; others of the round may have had their part in it.",
+    ]
     if rival is None:
-        note = (
+        lines.append(
             "keepalived was not played: it is not installed here (Debian: keepalived), or the pair broke off"
         )
-        return [_row(*head), *_table([report]), note]
-    note = "A round's longest outage is put down to each kind of fault in it; '-' is a kind that did not hit this one."
-    return [_row(*head, "keepalived"), *_table([report, rival]), note]
+    return lines
 
 
-def _table(reports: Sequence[dict[str, Any]]) -> list[str]:
-    """A row for each figure, and one for each kind of fault."""
-    rows = {
-        "  faults that hit": "faults",
-        "  holders at most": "holders_max",
-        "  watched, ms": "watched_ms",
-        "  two holders, ms": "two_holders_ms",
-        "  no holder, ms": "no_holder_ms",
-    }
-    kinds = sorted({kind for each in reports for kind in each["longest_outage_ms"]})
-    return [
-        *(_row(label, *(_figure(each[name]) for each in reports)) for label, name in rows.items()),
-        "  longest outage, ms, after",
-        *(
-            _row(f"    {kind}", *(_figure(each["longest_outage_ms"].get(kind)) for each in reports))
-            for kind in kinds
-        ),
+def _of_kind(report: dict[str, Any], kind: str) -> list[str]:
+    """How many hit, how many had nothing there that they could, and the longest outage."""
+    counts = [
+        report[name].get(kind) for name in ("faults_by_kind", "faults_absent_by_kind", "longest_outage_ms")
     ]
+    return [_figure(count) for count in counts]
 
 
 def _figure(value: float | None) -> str:
@@ -200,7 +223,7 @@ def _figure(value: float | None) -> str:
 
 
 def _row(label: str, *cells: str) -> str:
-    return f"{label:{_TABLE_LABEL}}" + "".join(f"{cell:>{_CELL}}" for cell in cells)
+    return f"{label:{_TABLE_LABEL}}" + "".join(f"{cell:>{max(_CELL, len(cell) + 2)}}" for cell in cells)
 
 
 def _line(label: str, text: str) -> str:

@@ -26,12 +26,12 @@ from takeover.demo.configurations import PARTIES, SERVERS, Places, Timing, write
 from takeover.demo.parties import Party, service
 from takeover.demo.stage import Stage
 from takeover.endpoint import Endpoint
+from takeover.lab.looking import Looked
 from takeover.lab.machines import Machine
 from takeover.lab.probes import Asked
 from takeover.lab.watch import Watch
 from takeover.lab.wire import Direction, Network, Plug, Wire
 from takeover.lab.witnesses import BUILT_IN, ETCD, BuiltIn, InEtcd, LabWitness
-from takeover.observer import Observation
 
 MACHINES = (*SERVERS, "witness", "client")
 
@@ -146,7 +146,7 @@ class LabScene(Stage):
             await self.wire.mend("primary", Network.CHANNEL, direction)
 
     @property
-    def observation(self) -> Observation | None:
+    def observation(self) -> Looked | None:
         """See Stage."""
         return self.watch.observation
 

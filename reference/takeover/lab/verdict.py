@@ -1,18 +1,24 @@
 """The verdict on a campaign: a function of its evidence and nothing else.
 
 What complicates it: "nothing was found" must not pass for "nothing is wrong". A campaign whose faults hit nothing,
-in which nothing was acknowledged, nobody was ever seen to hold the address, or the observer looked away for as long
-as a lease, is incomplete. A trace may be cut short only if its run was.
+in which nothing was acknowledged, nobody was ever seen to hold the address, or the observer looked too seldom
+(`looking`), is incomplete. A trace may be cut short only if its run was.
+And a service that came back because somebody promoted a server did not come back by itself: that is a violation, unless
+the traces show that the rules need a person there (`promotions`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from takeover.demo.client import End, WriteRecord
 from takeover.demo.judgement import Finding, judge_holders, judge_traces
-from takeover.lab.evidence import BOTH_DOWN_TO_ONE, Evidence
+from takeover.lab.evidence import Evidence
+from takeover.lab.holding import played_between
+from takeover.lab.looking import judge_looking, looking_of
+from takeover.lab.promotions import Need, Promotion
 
 _SHOWN_MAX = 8
 
@@ -55,9 +61,14 @@ def _witness(evidence: Evidence) -> list[Finding]:
 
 
 def _holders(evidence: Evidence) -> list[Finding]:
-    if evidence.observation is None:
-        return [Finding("incomplete", "one-holder", "nobody observed")]
-    return judge_holders(evidence.observation, evidence.lease_ns)
+    seen = evidence.observation
+    looking = looking_of(seen, *played_between(evidence.rounds))
+    findings = judge_looking(looking, evidence.lease_ns) if evidence.rounds or seen is None else []
+    return (
+        findings
+        if seen is None
+        else [*findings, *judge_holders(replace(seen, gap_ns_max=0), evidence.lease_ns)]
+    )
 
 
 def _activity(evidence: Evidence) -> list[Finding]:
@@ -77,13 +88,21 @@ def _availability(evidence: Evidence) -> list[Finding]:
         for order in evidence.orders
         if order.outcome == "accepted" and 0 < order.settled_epoch <= order.epoch
     ]
+    findings += [
+        Finding("violated", "takes-over-in-time", f"round {each.ordered.round}: {_promoted(each)}")
+        for each in evidence.promotions
+        if each.need is Need.NONE
+    ]
     if not evidence.not_back:
         return findings
-    if BOTH_DOWN_TO_ONE in evidence.not_back:  # the protocol says so, and an operator has to choose
-        return [*findings, Finding("incomplete", BOTH_DOWN_TO_ONE, evidence.not_back)]
     cut = evidence.rounds and any(order.outcome != "refused" for order in evidence.rounds[-1].orders)
     about = "switchover-settles" if cut else "takes-over-in-time"
     return [*findings, Finding("violated", about, f"the service did not come back: {evidence.not_back}")]
+
+
+def _promoted(promotion: Promotion) -> str:
+    asked = promotion.ordered
+    return f"the {asked.server} was promoted by hand, and the rules did not need it: {promotion.evidence}"
 
 
 def _data(evidence: Evidence) -> list[Finding]:

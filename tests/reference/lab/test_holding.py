@@ -49,14 +49,14 @@ def test_where_nobody_looked_there_are_no_figures() -> None:
 
 
 def test_a_round_says_what_was_done_to_whom() -> None:
-    """In the order of the times that were drawn, with what was missed."""
+    """In the order of the times that were drawn, with what was missed, and whether it had the address."""
     order = Order("secondary", 3, 1_000_000 + 4_000_000, 9_000_000, "refused", "SWITCH-1", "…")
-    values = Played("secondary", 1_000_000, 0, [POWER_CUT, KILL], [RESTART], [order]).values
+    values = Played("secondary", 1_000_000, 0, [POWER_CUT, KILL], [RESTART], [order], [], [KILL]).values
     assert [
-        ("kill service", "secondary", True),
-        ("restart", "primary", False),
-        ("power cut", "secondary", True),
-    ] == [(fault["kind"], fault["party"], fault["hit"]) for fault in values["faults"]]
+        ("kill service", "secondary", True, True),
+        ("restart", "primary", False, False),
+        ("power cut", "secondary", True, False),
+    ] == [(fault["kind"], fault["party"], fault["hit"], fault["held"]) for fault in values["faults"]]
     assert [{"server": "secondary", "at_ms": 4, "outcome": "refused", "clause": "SWITCH-1"}] == values[
         "switchovers"
     ]

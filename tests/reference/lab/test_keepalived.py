@@ -9,10 +9,11 @@ import pytest
 
 from takeover.demo.parties import Party
 from takeover.lab import keepalived
-from takeover.lab.faults import Role, Stop, Target
+from takeover.lab.faults import Cut, Fault, Kill, Restart, Role, Stop, Target
 from takeover.lab.holding import Played
+from takeover.lab.looking import Looked
 from takeover.lab.report import figures
-from takeover.observer import Observation
+from takeover.lab.wire import Direction, Network
 
 
 def test_it_is_looked_for_where_it_would_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,10 +27,10 @@ def test_it_is_looked_for_where_it_would_be(tmp_path: Path, monkeypatch: pytest.
 
 def test_two_holders_are_a_violation_and_nothing_seen_is_nothing_shown() -> None:
     """It has a verdict of its own, from what is asked of both."""
-    seen = Observation(9, 2, ((0, 0), (10, 2)), 1)
+    seen = Looked(9, 2, ((0, 0), (10, 2)), 1, (), (9,))
     played = Played("primary", 0, 20, [Stop(Target.ACTIVE, 0, 1, Role.SERVICE)])
 
-    def verdict(played: Played, seen: Observation | None) -> object:
+    def verdict(played: Played, seen: Looked | None) -> object:
         return keepalived.report_of_rival(figures([played], seen))["verdict"]
 
     assert "violated" == verdict(played, seen)
@@ -37,6 +38,29 @@ def test_two_holders_are_a_violation_and_nothing_seen_is_nothing_shown() -> None
     assert "incomplete" == verdict(played, replace(seen, holders_max=0))
     assert "incomplete" == verdict(played, None)
     assert "incomplete" == verdict(Played("primary", 0, 20), seen)
+
+
+@pytest.mark.parametrize(
+    ("fault", "there"),
+    [
+        (Stop(Target.ACTIVE, 0, 1, Role.SERVICE), True),
+        (Stop(Target.PASSIVE, 0, 1, Role.ALL), True),
+        (Cut(Target.CLIENT, 0, 1, Network.PUBLIC, (Direction.IN,)), True),
+        (Restart(Target.WITNESS, 0, 1), False),
+        *((Kill(Target.ACTIVE, 0, 1, role), False) for role in (Role.GUARD, Role.APPLICATION, Role.KEEPER)),
+    ],
+)
+def test_what_it_does_not_have_is_left_out(fault: Fault, there: bool) -> None:
+    """The witness, the guard, the application and its keeper."""
+    assert there == keepalived.has(fault)
+
+
+def test_what_is_left_out_is_counted_apart_from_what_was_missed() -> None:
+    """By kind, so that the two sides can be compared."""
+    missed, absent = Stop(Target.ACTIVE, 0, 1, Role.SERVICE), Kill(Target.ACTIVE, 0, 1, Role.GUARD)
+    told = figures([Played("primary", 0, 20, [], [missed], [], [absent])], None)
+    assert (0, 1, 1) == (told["faults"], told["faults_missed"], told["faults_absent"])
+    assert ({}, {"kill guard": 1}) == (told["faults_by_kind"], told["faults_absent_by_kind"])
 
 
 def test_both_get_the_same_but_for_their_priority() -> None:

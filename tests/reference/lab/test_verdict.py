@@ -21,10 +21,11 @@ from takeover.lab.evidence import BOTH_DOWN_TO_ONE, Evidence, situation
 from takeover.lab.faults import Kill, Role, Target
 from takeover.lab.holding import Played
 from takeover.lab.keepalived import report_of_rival
+from takeover.lab.looking import Looked
 from takeover.lab.operating import Order
+from takeover.lab.promotions import Need, Ordered, Promotion
 from takeover.lab.report import figures, report_of, summary, without_rival
 from takeover.lab.verdict import judge
-from takeover.observer import Observation
 from takeover_spec.trace import Verdict
 
 MS = 1_000_000
@@ -42,12 +43,19 @@ def trace(name: str, verdict: str = "obeys") -> Judged:
 def played(order: Order | None = None) -> Played:
     """A round with a fault that hit, and perhaps with a switchover."""
     kill = Kill(Target.ACTIVE, 0, 1, Role.SERVICE)
-    return Played("primary", 1 * MS, 1300 * MS, [kill], [], [order] if order else [])
+    return Played("primary", 1 * MS, 2300 * MS, [kill], [], [order] if order else [])
 
 
 def order(outcome: str, settled_epoch: int) -> Order:
     """A switchover that was to end epoch 3."""
     return Order("primary", 3, 2 * MS, 3 * MS, outcome, settled_epoch=settled_epoch)
+
+
+SEEN = Looked(500, 1, ((0, 0), (5 * MS, 1)), 20 * MS, ((100 * MS, 120 * MS),), (250, 250, 90))
+
+
+def promotion(need: Need) -> Promotion:
+    return Promotion(Ordered(1, "primary", 3), need, "…")
 
 
 EVIDENCE = Evidence(
@@ -56,7 +64,7 @@ EVIDENCE = Evidence(
     back_ns=[1200 * MS],
     writes=(write("a"), write("refused", End.REFUSED), write("unknown", End.UNKNOWN), write("b")),
     found={"a": "A", "b": "B"},
-    observation=Observation(1000, 1, ((0, 0), (5 * MS, 1)), 20 * MS),
+    observation=SEEN,
     traces=(trace("1"), trace("2")),
     losses=(Loss(1, 2, 3, (3,), (Record("unknown", "UNKNOWN"),)),),
 )
@@ -81,10 +89,22 @@ def test_a_good_campaign_holds() -> None:
         (lambda e: replace(e, observation=replace(e.observation, holders_max=0)), "incomplete", "one-holder"),
         (lambda e: replace(e, observation=replace(e.observation, holders_max=2)), "violated", "one-holder"),
         (
-            lambda e: replace(e, observation=replace(e.observation, gap_ns_max=1000 * MS)),
+            lambda e: replace(
+                e, observation=replace(SEEN, gaps=((900 * MS, 1151 * MS),), per_second=(250,) * 9)
+            ),
             "incomplete",
             "one-holder",
         ),
+        (lambda e: replace(e, observation=replace(SEEN, per_second=(250, 149))), "incomplete", "one-holder"),
+        (
+            lambda e: replace(
+                e,
+                observation=replace(SEEN, gaps=tuple((i * MS, i * MS + 12 * MS) for i in range(10, 190, 18))),
+            ),
+            "incomplete",
+            "one-holder",
+        ),
+        (lambda e: replace(e, promotions=[promotion(Need.NONE)]), "violated", "takes-over-in-time"),
         (lambda e: replace(e, writes=e.writes[1:3], found={}), "incomplete", "load"),
         (lambda e: replace(e, found=None), "incomplete", "nothing-acknowledged-is-lost"),
         (lambda e: replace(e, found={"a": "A"}), "violated", "nothing-acknowledged-is-lost"),
@@ -110,7 +130,7 @@ def test_a_good_campaign_holds() -> None:
         ),
         (lambda e: replace(e, rounds=[played(order("accepted", 3))]), "violated", "SWITCH-2"),
         (lambda e: replace(e, knew=1), "violated", "LEASE-3"),
-        (lambda e: replace(e, not_back=f"{BOTH_DOWN_TO_ONE}: …"), "incomplete", BOTH_DOWN_TO_ONE),
+        (lambda e: replace(e, not_back=f"{BOTH_DOWN_TO_ONE}: …"), "violated", "switchover-settles"),
         (lambda e: replace(e, traces=()), "incomplete", "trace"),
         (lambda e: replace(e, traces=(trace("1", "incomplete"),)), "incomplete", "trace"),
         (lambda e: replace(e, breaks=(Break(Path("1"), Path("2"), "epoch"),)), "violated", "durable"),
@@ -120,6 +140,19 @@ def test_every_failure_is_found(spoil: Callable[[Evidence], Evidence], verdict: 
     """And called by its name."""
     found, abouts = found_in(spoil(EVIDENCE))
     assert (verdict, True) == (found, about in abouts)
+
+
+@pytest.mark.parametrize("need", [need for need in Need if need is not Need.NONE])
+def test_a_promotion_that_the_rules_need_is_told_and_no_violation(need: Need) -> None:
+    """It has a name and evidence of its own in the report."""
+    evidence = replace(EVIDENCE, promotions=[promotion(need)])
+    assert ("holds", set()) == found_in(evidence)
+    report = report_of(evidence, 7, 2, "built-in")
+    Draft202012Validator(SCHEMA).validate(report)
+    assert [(1, "primary", 3, need.value)] == [
+        (told["round"], told["server"], told["epoch"], told["need"]) for told in report["promotions"]
+    ]
+    assert f"promoted once; {need.value}: 1" in "\n".join(summary(report))
 
 
 def test_a_killed_run_may_end_in_the_middle_of_a_line() -> None:
@@ -173,7 +206,7 @@ def test_the_report_has_the_figures_and_tells_them() -> None:
     assert {"ordered": 1, "carried_out": 1, "refused": {}, "unanswered": 0, "hit": 0} == report["switchovers"]
     assert 1200.0 == report["back_ms_max"]
     alone = "\n".join(summary(report))
-    assert "verdict           holds (seed 7)" in alone
+    assert ["verdict", "holds", "(seed", "7)"] in [line.split() for line in alone.splitlines()]
     assert "keepalived was not played: it is not installed here" in alone
     rival = replace(EVIDENCE.observation, holders_max=2) if EVIDENCE.observation else None
     report["keepalived"] = report_of_rival(figures(EVIDENCE.rounds, rival))
