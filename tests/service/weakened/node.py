@@ -31,9 +31,6 @@ from takeover.linux import NANOSECONDS, boottime_ns
 
 RENEWED_EVERY_S = 0.02
 
-TAKEN_OFF_S = 0.3
-"""How long `re-enables` takes to take its address off, in seconds: as long as a program that is started for it."""
-
 
 class HeldByTheNode:
     """An address that comes and goes when the node says so."""
@@ -71,8 +68,6 @@ class HeldByTheNode:
 
     async def disable(self) -> None:
         """Let go."""
-        if self._expires:
-            await asyncio.sleep(TAKEN_OFF_S)
         self._until_ns = 0
         await self._call(self._remove)
 
