@@ -5,8 +5,8 @@ one of two ends. Either one server serves, everything it logged is acknowledged 
 the peer as eligible. Or the server that led last came back as one that was active, and its peer may not succeed it:
 then nobody becomes active by itself (REJOIN-3), and the pair waits for a person. Any third end is a finding.
 
-The channel is broken once on the way. A message that is lost while the channel stays up is not said again, which a
-shell on TCP relies on: whoever loses a message has to break the connection.
+The channel is broken once on the way. What is lost while it stays up is said again, but for the pieces of a copy: a
+receiver that lacks one gives the copy up, and closes the connection.
 """
 
 from __future__ import annotations

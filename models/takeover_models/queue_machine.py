@@ -72,6 +72,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.account.begin(Knowledge(**common, stored=stored, status=status))
         found = remembered(Knowledge(**common), queue.newest, queue.settled, queue.last_applied)
         self.reported = queue.settled
+        self.asked = False
         self.core, effects = begin(SETUP.settings(Identity.SECONDARY, self.run), found, self.now)
         self.told(effects)
 
@@ -155,12 +156,13 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def idle(self) -> None:
-        """There is nothing to do: what became safe is reported, once."""
+        """There is nothing to do: what became safe is reported, once, and once after a promise."""
         self.another()
         queue = self.queue
         effects = self.tell(ev.Paused())
         reported = [effect for effect in effects if isinstance(effect, act.ReportSafe)]
-        due = queue.open and queue.settled > self.reported
+        due = queue.open and (queue.settled > self.reported or self.asked)
+        self.asked = False
         assert ([act.ReportSafe(2, queue.settled, queue.settled)] if due else []) == reported
         self.reported = max(self.reported, queue.settled) if due else self.reported
 
@@ -179,7 +181,8 @@ class QueueMachine(RuleBasedStateMachine):
     def active_is_heard(self) -> None:
         """The active server asks for a promise."""
         self.another()
-        self.tell(ev.PeerSaid(wire.AskPromise(2, 77, self.now)))
+        effects = self.tell(ev.PeerSaid(wire.AskPromise(2, 77, self.now)))
+        self.asked |= any(isinstance(effect, act.Promise) for effect in effects)
 
     @rule(length_ms=st.sampled_from((1, 200, 800)))
     def passing(self, length_ms: int) -> None:

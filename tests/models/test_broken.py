@@ -6,7 +6,7 @@ from takeover_models.broken import BROKEN, Broken
 from takeover_models.findings import PropertyBroken, RuleBroken
 from takeover_models.simulate import Outcome, run
 
-SEEDS_MAX = 400
+SEEDS_MAX = 600
 STEPS = 100
 
 

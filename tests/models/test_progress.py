@@ -78,16 +78,6 @@ def test_a_passive_server_that_was_away_catches_up_under_load() -> None:
     assert world.witness.durable.eligible
 
 
-def test_what_is_lost_on_the_way_is_sent_again_after_a_reconnection() -> None:
-    """An update that was lost leaves a hole at the passive server; with a new connection it is filled."""
-    world = whole(Setup(), load=True)
-    world.replay(parse_run("default:offer/0,work/0/1,work/0/3,lose/01,calm//200/1")[1])
-    zero, one = world.servers
-    assert one.image.know.newest < zero.image.logged
-    world.replay(parse_run("default:disconnect,calm//1000/1,calm//300")[1])
-    assert zero.image.data == one.image.data
-
-
 @pytest.mark.parametrize("shell", SOUND)
 def test_nobody_is_silent_for_good(shell: int) -> None:
     """Every run of a campaign ends whole, or waits for a person where the rules leave it no choice (REJOIN-3)."""

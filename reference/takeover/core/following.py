@@ -38,11 +38,17 @@ def say_position(turn: Turn) -> None:
     if turn.core.stopping:  # ROLE-4: to say where one stands is to be back
         turn.say(wire.Goodbye(know.epoch))
         return
-    behind = know.returned | know.drained | (know.seen > know.epoch) | (know.epoch == 0)
-    resynchronise = behind | turn.core.resynchronising
+    resynchronise = _needs_copy(turn)
     turn.say(wire.Position(know.epoch, know.newest, status_upto(know), resynchronise))
     if not resynchronise:
         _report(turn, greatest(know.reported, know.applied))
+
+
+def _needs_copy(turn: Turn) -> bool:
+    """Whether this passive server cannot follow before it has a copy of the data."""
+    know = turn.know
+    behind = know.returned | know.drained | (know.seen > know.epoch) | (know.epoch == 0)
+    return behind | turn.core.resynchronising
 
 
 def promise_asked(turn: Turn, epoch: int, run: int, sent: int) -> None:
@@ -64,7 +70,8 @@ def promise_asked(turn: Turn, epoch: int, run: int, sent: int) -> None:
             turn, "REJOIN-4", "the active server is heard: taking over with this data is void"
         )
     turn.do(act.Promise(epoch, until))
-    turn.note(beat_at=until, promised=True, refrained="")  # there is nothing to look around for before
+    # there is nothing to look around for before
+    turn.note(beat_at=until, promised=True, refrained="", asked=True)
     turn.say(wire.Promised(epoch, run, sent))
 
 
@@ -91,10 +98,22 @@ def next_in_queue(turn: Turn, seq: int, ended: Status) -> None:
 
 
 def paused(turn: Turn) -> None:
-    """Report what has become safe since the last report (QUEUE-4)."""
+    """Report what has become safe since the last report (QUEUE-4).
+
+    Once in a beat it says so even if nothing has, or that it needs a copy: an earlier word may have been lost. That is
+    not said with the promise, which waits for no disk.
+    """
     know = turn.know
-    if _follows(know, know.epoch) & (status_upto(know) > know.reported):
+    more = status_upto(know) > know.reported
+    if _follows(know, know.epoch) & more:
+        turn.note(asked=turn.core.asked & _needs_copy(turn))
         _report(turn, status_upto(know))
+    elif turn.core.asked:
+        turn.note(asked=False)
+        if _needs_copy(turn) | turn.core.stopping:
+            say_position(turn)
+        else:
+            _report(turn, status_upto(know))
 
 
 def _report(turn: Turn, upto: int) -> None:

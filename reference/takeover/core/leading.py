@@ -7,7 +7,7 @@ from takeover.core.effects import Ship, TakeCopy
 from takeover.core.state import Turn, carried_upto
 from takeover_spec import actions as act
 from takeover_spec import wire
-from takeover_spec.logic import greatest
+from takeover_spec.logic import choose, greatest, not_
 from takeover_spec.words import Status
 
 CATCH_UP_MAX = 1000
@@ -33,8 +33,10 @@ def beat(turn: Turn) -> None:
     if turn.now < core.beat_at:
         return
     turn.note(beat_at=turn.now + turn.settings.beat_ns)
+    turn.say(
+        wire.AskPromise(know.epoch, turn.settings.run, turn.now)
+    )  # first: a failover waits longest for it
     turn.say_witness(wire.AskLease(know.epoch, turn.settings.run, turn.now, promoted=False))
-    turn.say(wire.AskPromise(know.epoch, turn.settings.run, turn.now))
     if core.offered and turn.now - core.heard_at > turn.settings.patience_ns:
         declare(turn, eligible=False)
     elif not core.recorded:
@@ -64,8 +66,7 @@ def promised(turn: Turn, epoch: int, run: int, sent: int) -> None:
     until = sent + turn.settings.promise_counted_ns  # LEASE-4
     mine = run == turn.settings.run and know.started <= sent <= turn.now
     if know.active and epoch == know.epoch and mine and until > turn.now:
-        if not turn.core.offered or know.logged <= know.safe_upto:
-            turn.note(heard_at=turn.now)  # while updates wait for it, only a report shows that it is well
+        _heard(turn, know.logged <= know.safe_upto)
         turn.do(act.CountPromise(epoch, sent, until))
         extend(turn)
 
@@ -74,9 +75,27 @@ def safe(turn: Turn, epoch: int, upto: int, latest: int) -> None:
     """The passive server reports what is safe."""
     know = turn.know
     if know.active and epoch == know.epoch:
-        turn.note(heard_at=turn.now)
+        more = upto > know.safe_upto
         turn.do(act.HearSafe(epoch, upto, latest))
+        know = turn.know
+        _heard(turn, more | (know.logged <= know.safe_upto))
+        _ship_again_if_stuck(turn)
         _offer_if_complete(turn)
+
+
+def _heard(turn: Turn, well: bool) -> None:
+    """The passive server lives. That it is well, only a report shows while updates wait for it."""
+    turn.note(heard_at=choose(well, turn.now, turn.core.heard_at))
+
+
+def _ship_again_if_stuck(turn: Turn) -> None:
+    """Send what waits once more if nothing more became safe for long: some of it may have been lost."""
+    core, seq = turn.core, turn.know.safe_upto + 1
+    since = turn.now - greatest(core.heard_at, core.shipped_at)
+    stuck = (since > turn.settings.patience_ns // 2) & (seq <= turn.know.logged)
+    if stuck & not_(core.copying | core.copied):
+        turn.note(shipped_at=turn.now)
+        turn.ask(Ship(seq, seq))
 
 
 def position(turn: Turn, epoch: int, stored: int, statuses: int, resynchronise: bool) -> None:
@@ -86,8 +105,8 @@ def position(turn: Turn, epoch: int, stored: int, statuses: int, resynchronise: 
         if know.peer_left:
             turn.do(act.HearReturn(epoch))  # ROLE-4: whoever left is back, and not active
         return
-    turn.note(heard_at=turn.now)
     wanted = epoch < know.epoch or (epoch == know.epoch and (resynchronise or stored < know.trimmed))
+    _heard(turn, not wanted)
     if wanted and not turn.core.copying and not turn.core.copied:
         turn.note(copying=True)
         turn.ask(TakeCopy())
@@ -100,17 +119,21 @@ def position(turn: Turn, epoch: int, stored: int, statuses: int, resynchronise: 
 def _offer_if_complete(turn: Turn) -> None:
     """Declare the passive server eligible once nothing that matters is missing there (REJOIN-2)."""
     know = turn.know
-    complete = know.applied <= know.safe_upto
-    if turn.settings.constants.synchronous:
-        complete = complete and know.acknowledged <= know.safe_upto
-    if not turn.core.offered and _is_close(turn) and complete:
+    lacks_none = not_(turn.settings.constants.synchronous) | (know.acknowledged <= know.safe_upto)
+    complete = (know.applied <= know.safe_upto) & lacks_none
+    if complete & not_(turn.core.offered) & _is_well(turn) & _is_close(turn):
         declare(turn, eligible=True)
+
+
+def _is_well(turn: Turn) -> bool:
+    """Whether the passive server was heard, and got on, not long ago."""
+    return turn.now - turn.core.heard_at <= turn.settings.patience_ns
 
 
 def _is_close(turn: Turn) -> bool:
     """Whether the passive server follows, and lags behind by little."""
     know = turn.know
-    return know.peer_follows and know.logged - know.safe_upto <= CATCH_UP_MAX
+    return know.peer_follows & (know.logged - know.safe_upto <= CATCH_UP_MAX)
 
 
 def intercepted(turn: Turn) -> None:
@@ -131,8 +154,7 @@ def paused(turn: Turn) -> None:
     """Acknowledge one update, or let go of what is safe."""
     know = turn.know
     seq = greatest(know.acknowledged, know.applied) + 1
-    heard = turn.now - turn.core.heard_at <= turn.settings.patience_ns
-    alone = know.alone and not (heard and _is_close(turn))  # or else it would never have caught up
+    alone = know.alone & not_(_is_well(turn) & _is_close(turn))  # or else it would never have caught up
     may = not turn.settings.constants.synchronous or seq <= know.safe_upto or alone  # SYNC-1
     if seq <= carried_upto(know) and may:
         turn.do(act.Acknowledge(know.epoch, seq))

@@ -55,6 +55,10 @@ class Core:
     """When grants are asked for next."""
     heard_at: int
     """When the peer last said something that a passive server says that lives, and gets on."""
+    shipped_at: int = 0
+    """When the unsafe queue was last sent once more because the peer did not get on."""
+    asked: bool = False
+    """The active server was given a promise, and was not told since what is safe here."""
     offered: bool = False
     """The last declaration was *eligible*."""
     recorded: bool = True

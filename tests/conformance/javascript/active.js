@@ -97,8 +97,8 @@ function sayDeclaration(server) {
 function onBeat(server) {
   const k = server.knows;
   const ask = { epoch: k.epoch, run: server.run, sent: server.now };
-  server.say('witness', 'ask-lease', { ...ask, promoted: false });
   server.say('peer', 'ask-promise', ask);
+  server.say('witness', 'ask-lease', { ...ask, promoted: false });
   // It is asked until it is recorded, and again when the witness is reached anew (§8.6), which nothing tells.
   if (k.version > 0n) sayDeclaration(server);
   resend(server);

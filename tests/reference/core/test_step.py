@@ -1,11 +1,11 @@
-"""A server that shuts down: what it still says, and what it does not."""
+"""In what order a server asks for its grants; what one that shuts down still says, and what it does not."""
 
 from __future__ import annotations
 
 import pytest
 
 from takeover.core import events as ev
-from takeover.core.effects import Say
+from takeover.core.effects import Say, SayWitness
 from takeover.core.state import Core, Settings, begin, counted_ns, remembered
 from takeover.core.step import step
 from takeover_spec import actions as act
@@ -42,7 +42,9 @@ def test_whoever_says_goodbye_does_not_come_back_before_it_is_gone(core: Core, e
     """ROLE-4: whatever is still heard, the peer is not told where this server stands, which would be a return."""
     core, effects = step(core, ev.Stopping(), 15 * S)
     said = [effect.message for effect in effects if isinstance(effect, Say)]
-    _, effects = step(core, event, 15 * S + 1)
+    core, effects = step(core, event, 15 * S + 1)
+    said += [effect.message for effect in effects if isinstance(effect, Say)]
+    _, effects = step(core, ev.Paused(), 15 * S + 2)
     said += [effect.message for effect in effects if isinstance(effect, Say)]
     assert wire.Goodbye in map(type, said)
     assert not {wire.Position, wire.Safe, wire.AskPromise} & set(map(type, said))
@@ -53,3 +55,10 @@ def test_a_goodbye_that_found_no_connection_is_said_when_there_is_one() -> None:
     core, _ = step(active(), ev.Stopping(), 15 * S)
     _, effects = step(core, ev.Connected(), 15 * S + 1)
     assert [Say(wire.Goodbye(2))] == list(effects)
+
+
+def test_the_promise_is_asked_for_first() -> None:
+    """Whoever is killed between the two leaves a promise to wait out: of the lease nothing is left by then."""
+    _, effects = step(active(), ev.Woke(), 15 * S)
+    said = [effect.message for effect in effects if isinstance(effect, Say | SayWitness)]
+    assert [wire.AskPromise, wire.AskLease] == list(map(type, said))[:2]
