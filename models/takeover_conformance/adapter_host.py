@@ -15,7 +15,7 @@ from takeover.core import events as ev
 from takeover_conformance import lines
 from takeover_conformance.lines import FOUND_NAMES, Reply, Request
 from takeover_conformance.process import Asked
-from takeover_conformance.truthful import Heard, Untrue, untrue
+from takeover_conformance.truthful import Heard, Taken, Untrue, untrue, untrue_copy
 from takeover_models.account import found_by_a_server
 from takeover_models.data import Data, decoded
 from takeover_models.findings import Finding
@@ -51,6 +51,9 @@ class AdapterHost(ServerHost):
         self.said: list[tuple[str, wire.Message | None]] = []
         """What it said, to whom, in all its runs; None is the end of a connection."""
         self._heard = Heard()
+        self._handed: tuple[bytes, ...] = ()
+        """The parts of the copy that it asked for last."""
+        self._copies: dict[tuple[int, int], Taken] = {}
 
     def wakes_at(self) -> int | None:
         """When the server asked to be woken."""
@@ -66,6 +69,7 @@ class AdapterHost(ServerHost):
         self.kernel.until = None
         self._wake_at = None
         self._heard = Heard()
+        self._copies.clear()
         self.around.runs += 1
         self._run = self.around.runs
         self.event, self.now = None, self.clock.shows
@@ -117,7 +121,8 @@ class AdapterHost(ServerHost):
             case ev.Paused() | ev.NextInQueue():
                 return lines.Idle(now, room=self.around.network.now_ns >= self.busy_until_ns)
             case ev.CopyTaken(upto):
-                for part in self.image.data.parts():
+                self._handed = tuple(self.image.data.parts())
+                for part in self._handed:
                     self._nothing_but_the_end(lines.Part(part))
                 return lines.Copied(now, upto)
             case ev.Stopping():
@@ -125,6 +130,7 @@ class AdapterHost(ServerHost):
             case ev.SwitchoverAsked(order, within_ns):
                 return lines.Order(now, "switchover", order, within_ns)
             case ev.PromoteAsked(order):
+                self._heard.promotion_ordered = True
                 return lines.Order(now, "promote", order, 0)
             case ev.ResyncAsked(order):
                 return lines.Order(now, "resync", order, 0)
@@ -191,6 +197,8 @@ class AdapterHost(ServerHost):
     def _act(self, action: act.ServerAction) -> None:
         self._hold(self._heard.untrue(action, self._run))
         super()._act(action)
+        if isinstance(action, act.Copy):
+            self._copies[action.epoch, action.upto] = Taken(action.begun, self._handed)
 
     def _hold(self, untruth: Untrue | None) -> None:
         if untruth is not None and self.around.judged:
@@ -206,6 +214,8 @@ class AdapterHost(ServerHost):
             raise Finding(FRAMES, f"the {self.party} sends what is no frame: {problem}") from None
         self.said.append((to, message))
         know, constants = self.account.know, self.account.constants
+        if isinstance(message, wire.CopyBegin | wire.CopyPart | wire.CopyEnd):
+            self._hold(untrue_copy(message, self._copies))
         self._hold(untrue(message, know, self.disk, self._heard, self.now, self._run, constants))
 
     def _sync_before(self, message: wire.Message) -> None:

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from takeover.cli import Exit, report_file
-from takeover_conformance import reports, suite, telling
+from takeover_conformance import clauses, reports, suite, telling
 from takeover_conformance.cases import LEVELS, ROLES, Case, shipped
 from takeover_conformance.faults import AdapterFault
 from takeover_conformance.lines import Metadata
@@ -47,7 +47,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--lines", type=report_file, metavar="FILE", help="write each outcome there, and a footer"
     )
     parser.add_argument("--junit", type=report_file, metavar="FILE", help="write JUnit's XML there")
-    parser.add_argument("--list", action="store_true", help="say what cases there are")
+    parser.add_argument(
+        "--list", action="store_true", help="say what cases there are, and what judges each clause"
+    )
     parser.add_argument("adapter", nargs="*", metavar="COMMAND", help="the adapter and its arguments")
 
 
@@ -66,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         for case in cases:
             print(f"L{case.level} {case.name}: {' '.join(case.clauses)}: {case.why}")
+        print("\n".join(clauses.told(cases)))
         return Exit.HOLDS
     names = {case.name for case in cases}
     if unknown := sorted(set(arguments.case) - names):

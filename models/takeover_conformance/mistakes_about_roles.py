@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from takeover.core.effects import Effect
+from takeover.core.state import Core, Settings
 from takeover_conformance import lines
 from takeover_conformance.lines import Reply, Request
 from takeover_conformance.wrappings import (
@@ -13,11 +15,15 @@ from takeover_conformance.wrappings import (
     changed,
     deaf,
     frames_changed,
+    misheard,
     moved_before,
+    said,
     without,
 )
+from takeover_models.cores import REAL, Cores
 from takeover_spec import actions as act
 from takeover_spec import wire
+from takeover_spec.knowledge import Knowledge
 
 
 def _says_yes(reply: Reply) -> Iterable[Reply]:
@@ -26,6 +32,47 @@ def _says_yes(reply: Reply) -> Iterable[Reply]:
 
 def _other_run(message: wire.Message) -> wire.Message:
     return replace(message, run=message.run + 1) if isinstance(message, wire.Promised) else message
+
+
+def _its_own_run(message: wire.Message, run: int) -> wire.Message:
+    return replace(message, run=run) if isinstance(message, wire.Promised | wire.Leased) else message
+
+
+def _goodbye_of_another_epoch(reply: Reply) -> Iterable[Reply]:
+    yield replace(reply, epoch=reply.epoch + 1) if isinstance(reply, act.HearGoodbye) else reply
+
+
+def _takes_a_goodbye_back(reply: Reply) -> Iterable[Reply]:
+    yield reply
+    if isinstance(reply, act.HearGoodbye):
+        yield act.HearReturn(reply.epoch)
+
+
+def _promises_unasked(reply: Reply) -> Iterable[Reply]:
+    yield replace(reply, epoch=reply.epoch + 1) if isinstance(reply, act.Promise) else reply
+
+
+def _does_not_resume(settings: Settings, found: Knowledge, now: int) -> tuple[Core, tuple[Effect, ...]]:
+    return REAL.begin(replace(settings, resumes=False), found, now)
+
+
+def _orders_itself(reply: Reply) -> Iterable[Reply]:
+    yield replace(reply, ordered=True) if isinstance(reply, act.Promote) else reply
+
+
+def _released_once(answer: Answer) -> Answer:
+    """The peer and the witness are told of a release at once, and never again."""
+    told: set[tuple[str, int]] = set()
+
+    def again(reply: Reply) -> Iterable[Reply]:
+        message = said(reply.frame) if isinstance(reply, lines.Say) else None
+        if isinstance(reply, lines.Say) and isinstance(message, wire.Released):
+            if (reply.to, message.epoch) in told:
+                return
+            told.add((reply.to, message.epoch))
+        yield reply
+
+    return changed(again)(answer)
 
 
 def _same_epoch(reply: Reply) -> Iterable[Reply]:
@@ -70,6 +117,44 @@ ABOUT_ROLES: tuple[Wrong, ...] = (
         ("LEASE-4",),
         "A promise answers a run that did not ask for it.",
         frames_changed(_other_run),
+    ),
+    Wrong(
+        "counts-any-run",
+        ("LEASE-4",),
+        "A grant is counted that another run asked for.",
+        misheard(_its_own_run),
+    ),
+    Wrong(
+        "promises-unasked",
+        ("LEASE-2", "ROLE-5"),
+        "It promises in an epoch in which nobody asked.",
+        changed(_promises_unasked),
+    ),
+    Wrong(
+        "cut-takeover-given-up",
+        ("SWITCH-2", "REJOIN-4"),
+        "A takeover that was cut by a crash never goes on.",
+        cores=Cores(begin=_does_not_resume),
+    ),
+    Wrong(
+        "orders-itself",
+        ("REJOIN-4",),
+        "Its own takeover goes on as if it were ordered.",
+        changed(_orders_itself),
+    ),
+    Wrong("release-told-once", ("SWITCH-2",), "A release is said once, and not again.", _released_once),
+    Wrong("newer-unheard", ("REJOIN-1",), "That an epoch is over is not heard.", deaf(wire.Newer)),
+    Wrong(
+        "goodbye-of-another-epoch",
+        ("ROLE-4",),
+        "A goodbye is noted with an epoch that nobody said.",
+        changed(_goodbye_of_another_epoch),
+    ),
+    Wrong(
+        "goodbye-taken-back",
+        ("ROLE-4",),
+        "A peer that said goodbye is back at once.",
+        changed(_takes_a_goodbye_back),
     ),
     Wrong("goodbye-unheard", ("ROLE-4",), "A goodbye is not heard.", deaf(wire.Goodbye)),
     Wrong(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from takeover_conformance import lines
 from takeover_conformance.lines import Reply, Request
-from takeover_conformance.wrappings import Answer, Wrong, changed, frames_changed, without
+from takeover_conformance.wrappings import Answer, Wrong, changed, frames_changed, misheard, without
 from takeover_spec import actions as act
 from takeover_spec import wire
 from takeover_spec.words import Queue, Status
@@ -52,6 +52,32 @@ def _skips_a_number(reply: Reply) -> Iterable[Reply]:
 
 def _depends_on_what_comes(reply: Reply) -> Iterable[Reply]:
     yield replace(reply, depends=reply.seq + 1) if isinstance(reply, act.CarryOut) else reply
+
+
+def _copies_in_the_middle(reply: Reply) -> Iterable[Reply]:
+    yield reply
+    if isinstance(reply, act.Log):
+        yield act.Copy(reply.epoch, 0, reply.seq)
+
+
+def _sends_another_copy(message: wire.Message) -> wire.Message:
+    return replace(message, index=message.index + 1) if isinstance(message, wire.CopyPart) else message
+
+
+def _closes_the_holes(answer: Answer) -> Answer:
+    """The pieces of a copy are counted as they come, whatever they say is their place."""
+    count = 0
+
+    def renumbered(message: wire.Message, run: int) -> wire.Message:
+        nonlocal count
+        if isinstance(message, wire.CopyBegin):
+            count = 0
+        if isinstance(message, wire.CopyPart):
+            message = replace(message, index=count)
+            count += 1
+        return message
+
+    return misheard(renumbered)(answer)
 
 
 def _all_done(reply: Reply) -> Iterable[Reply]:
@@ -111,6 +137,24 @@ WITH_DATA: tuple[Wrong, ...] = (
         ("QUEUE-4", "APPLY-3"),
         "A failed update is stored as one that is done.",
         changed(_all_done),
+    ),
+    Wrong(
+        "copies-in-the-middle",
+        ("REJOIN-2",),
+        "A copy is taken of data in which a logged update was not carried out yet.",
+        changed(_copies_in_the_middle),
+    ),
+    Wrong(
+        "sends-another-copy",
+        ("REJOIN-2",),
+        "What is sent is not the copy that was taken.",
+        frames_changed(_sends_another_copy),
+    ),
+    Wrong(
+        "copy-with-a-hole",
+        ("REJOIN-2",),
+        "A piece of a copy is taken for the next one, whatever it says.",
+        _closes_the_holes,
     ),
     Wrong(
         "empty-updates",

@@ -193,6 +193,14 @@ class _Run:
             self._tell(step)
         else:
             self.world.decide(step)
+        self._forget_what_was_lost()
+
+    def _forget_what_was_lost(self) -> None:
+        """A crash takes actions that were not durable: what comes in their place has not been seen."""
+        for host in self.world.servers:
+            seen = zip(self.looked.get(host.index, (0, 0, 0)), self._length(host), strict=True)
+            actions, words, answers = (min(before, now) for before, now in seen)
+            self.looked[host.index] = actions, words, answers
 
     def _tell(self, tell: Tell) -> None:
         host = self.world.servers[self.tested]
@@ -213,7 +221,12 @@ class _Run:
         asked = [m for _, m in host.said if m is not None and kind_of(type(m)) == question]
         if asked:
             values = {name: value for name, value in plain(asked[-1]).items() if name != "promoted"} | values
-        message: wire.Message = of_kind(wire.Message, kind, values, self.case.name)
+        try:
+            message: wire.Message = of_kind(wire.Message, kind, values, self.case.name)
+        except Malformed:
+            if question is None or asked:
+                raise
+            raise Unmet(self.case.clauses[0], f"the {host.party} should have said {question}") from None
         return message
 
     def _length(self, host: ServerHost) -> tuple[int, int, int]:

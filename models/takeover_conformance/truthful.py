@@ -2,18 +2,20 @@
 
 The rules judge a server by its own actions, and the proofs assume that nobody lies. A server on the bench is not
 assumed to: each frame that it sends has to be true of what its actions say it knows, and durable where it speaks of
-something durable; and each action that tells of something heard has to have a frame behind it that arrived in this run.
+something durable; a copy has to be the one that was taken; and each action that tells of something heard has to have a
+frame behind it that arrived in this run.
 What is found is named by the clause that the message, or the action, serves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from takeover_models.images import Disk
 from takeover_spec import actions as act
 from takeover_spec import wire
+from takeover_spec.codec import shown
 from takeover_spec.knowledge import Knowledge
 from takeover_spec.words import Constants, Status
 
@@ -29,15 +31,26 @@ class Heard:
     operations: dict[tuple[int, int], bytes] = field(default_factory=dict)
     """The operation of each update, by the update's name."""
     epoch: int = 0
-    """The highest epoch that was spoken of."""
+    """The highest epoch that the peer spoke of: it has, or had, an active server. The witness's words are no proof."""
+    promotion_ordered: bool = False
+    """An operator ordered a promotion."""
+    returns: set[int] = field(default_factory=set)
+    """The epochs in which the peer asked for a promise, or said where it stands, since its last goodbye."""
 
     def add(self, message: wire.Message) -> None:
         """A message arrived."""
         self.messages.add(message)
-        if isinstance(message, wire.Update):
-            self.operations[message.epoch, message.seq] = message.operation
-        if not isinstance(message, wire.NotLeased | wire.Leased | wire.Hello):
+        if not isinstance(message, wire.NotLeased | wire.Leased | wire.Recorded | wire.Hello):
             self.epoch = max(self.epoch, message.epoch)
+        match message:
+            case wire.Update(epoch, seq, operation):
+                self.operations[epoch, seq] = operation
+            case wire.AskPromise(epoch) | wire.Position(epoch):
+                self.returns.add(epoch)
+            case wire.Goodbye():
+                self.returns.clear()
+            case _:
+                pass
 
     def untrue(self, action: act.Action, run: int) -> Untrue | None:
         """What is not so of an action that tells of something heard."""
@@ -58,9 +71,15 @@ class Heard:
                 return "ROLE-5", f"nobody sent update {seq} of epoch {epoch}"
             case act.HearEpoch(epoch) if epoch > self.epoch:
                 return "REJOIN-1", f"nobody spoke of epoch {epoch}"
-            case act.HearGoodbye():
-                said = [message for message in self.messages if isinstance(message, wire.Goodbye)]
-                return self._none_of("ROLE-4", "a goodbye", said)
+            case act.HearGoodbye(epoch):
+                return self._without("ROLE-4", wire.Goodbye(epoch))
+            case act.HearReturn(epoch) if epoch not in self.returns:
+                return "ROLE-4", f"nobody came back, in epoch {epoch}, since the last goodbye"
+            case act.Promote(ordered=True) if not self.promotion_ordered:
+                return "REJOIN-4", "nobody ordered a promotion"
+            case act.Promise(epoch):
+                asked = (m for m in self.messages if isinstance(m, wire.AskPromise) and m.epoch == epoch)
+                return self._none_of("LEASE-2", f"a request for a promise in epoch {epoch}", asked)
             case _:
                 return None
 
@@ -77,6 +96,34 @@ class Heard:
             if isinstance(m, wire.UpdateStatus) and (m.epoch, m.seq, m.status) == (epoch, seq, status)
         )
         return self._none_of("QUEUE-4", f"the status {status.name.lower()} of update {seq}", said)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A copy that a server took, and says it sends (`Copy`)."""
+
+    begun: int
+    parts: tuple[bytes, ...]
+    """The pieces that it was given."""
+
+
+Copies = Mapping[tuple[int, int], Taken]
+"""The copies that were taken in this run, by their epoch and the update they are of."""
+
+
+def untrue_copy(message: wire.CopyBegin | wire.CopyPart | wire.CopyEnd, copies: Copies) -> Untrue | None:
+    """What is not so of a piece of a copy."""
+    taken = copies.get((message.epoch, message.upto))
+    if taken is None:
+        return "REJOIN-2", f"it took no copy of epoch {message.epoch} as it is after update {message.upto}"
+    match message:
+        case wire.CopyBegin(begun=begun):
+            right, clause = begun == taken.begun, "LOSS-1"
+        case wire.CopyPart(index=index, operation=operation):
+            right, clause = taken.parts[index : index + 1] == (operation,), "REJOIN-2"
+        case wire.CopyEnd(parts=count):
+            right, clause = count == len(taken.parts), "REJOIN-2"
+    return None if right else (clause, f"that is not in the copy that it took: {shown(message)}")
 
 
 def untrue(

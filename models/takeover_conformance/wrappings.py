@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from takeover_conformance import lines
 from takeover_conformance.lines import Reply, Request
@@ -66,6 +66,25 @@ def encoded(change: Callable[[bytes], bytes]) -> Wrapping:
                 return (reply,)
 
     return changed(replaced)
+
+
+def misheard(change: Callable[[wire.Message, int], wire.Message]) -> Wrapping:
+    """What the server hears becomes something else; `change` is told the run as well."""
+
+    def misheard(answer: Answer) -> Answer:
+        run = 0
+
+        def answered(request: Request) -> list[Reply]:
+            nonlocal run
+            if isinstance(request, lines.Start):
+                run = request.run
+            if isinstance(request, lines.Frame) and (message := said(request.frame)) is not None:
+                request = replace(request, frame=wire.encode(change(message, run)))
+            return answer(request)
+
+        return answered
+
+    return misheard
 
 
 def deaf(*kinds: type) -> Wrapping:

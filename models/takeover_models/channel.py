@@ -71,7 +71,9 @@ class Assembly:
     def has(self, epoch: int, upto: int) -> bool:
         """Whether the copy of this point is complete."""
         pieces = self.copies.get((epoch, upto))
-        return pieces is not None and pieces.begun is not None and pieces.count == len(pieces.parts)
+        if pieces is None or pieces.begun is None or pieces.count is None:
+            return False
+        return pieces.parts.keys() == set(range(pieces.count))
 
     def taken(self, epoch: int, upto: int) -> Data:
         """The data that a complete copy is of; the other copies are of no use any more."""
