@@ -83,7 +83,7 @@ PLAYS = {
         (STOPPED,), programs=Programs(node=[*NODE, "no-expiry"]), lease_ms=GRANT_MS, promise_ms=GRANT_MS
     ),
     "re-enables": Play(
-        (STOPPED,), programs=Programs(node=[*NODE, "re-enables"]), lease_ms=GRANT_MS, promise_ms=GRANT_MS
+        (STOPPED,) * 3, programs=Programs(node=[*NODE, "re-enables"]), lease_ms=GRANT_MS, promise_ms=GRANT_MS
     ),
     "no-wait": Play(
         (ISOLATED,), programs=Programs(witness=[*WITNESS, "no-wait"]), lease_ms=GRANT_MS, promise_ms=GRANT_MS
@@ -216,7 +216,10 @@ def test_a_short_campaign_holds_and_is_put_beside_keepalived(tmp_path: Path) -> 
     report, printed = campaign(tmp_path, "--faults", "8", "--seed", "42350")
     assert "8 faults of seed 42350" in printed
     assert (2, 1) == (report["switchovers"]["ordered"], report["witness_told"])
+    assert {"kill keeper", "stop keeper"} <= set(report["faults_by_kind"])
     rival = report["keepalived"]
+    assert {"kill keeper", "wiped disk"} <= set(rival["faults_absent_by_kind"])
+    assert report["faults_asked"] == sum(rival[f"faults{which}"] for which in ("", "_missed", "_absent"))
     assert ("violated", 2) == (rival["verdict"], rival["holders_max"])
     assert rival["two_holders_ms"] > 100
     assert report["rounds"] == rival["rounds"]

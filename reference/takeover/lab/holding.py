@@ -111,12 +111,8 @@ def holding_of(seen: Observation | None, rounds: Sequence[Played]) -> Holding:
 
 
 def played_between(rounds: Sequence[Played]) -> tuple[int, int]:
-    """From the beginning of the first round to the end of the last, or its beginning if it never ended."""
-    return (
-        (rounds[0].began_ns, max(played.ended_ns or played.began_ns for played in rounds))
-        if rounds
-        else (0, 0)
-    )
+    """From the beginning of the first round to the end of the last, which is 0 if it never ended."""
+    return (rounds[0].began_ns, rounds[-1].ended_ns) if rounds else (0, 0)
 
 
 def _spans(seen: Observation, first: int, last: int) -> Iterator[tuple[int, int, int]]:

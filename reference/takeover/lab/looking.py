@@ -74,9 +74,11 @@ class Looking:
 
 
 def looking_of(seen: Looked | None, begin: int, end: int) -> Looking | None:
-    """The figures; None if nobody observed, or for less than a whole second."""
+    """The figures; None if nobody observed, or for less than a whole second. An `end` of 0 is that of the looks."""
     if seen is None:
         return None
+    begin = max(begin, seen.began_ns)
+    end = end or seen.began_ns + (len(seen.per_second) - 1) * NANOSECONDS
     first = max(0, -((seen.began_ns - begin) // NANOSECONDS))
     seconds = seen.per_second[first : max(first, (end - seen.began_ns) // NANOSECONDS)]
     if not seconds or end <= begin:
@@ -95,7 +97,7 @@ def looking_of(seen: Looked | None, begin: int, end: int) -> Looking | None:
 def judge_looking(looking: Looking | None, lease_ns: int) -> list[Finding]:
     """What is too little to say that there was one holder."""
     if looking is None:
-        return [Finding("incomplete", "one-holder", "nobody observed")]
+        return [Finding("incomplete", "one-holder", "nobody observed for as much as a second")]
     problems = []
     if looking.per_second < LOOKS_PER_S_MIN:
         problems.append(f"looked {looking.per_second:.0f} times a second, and {LOOKS_PER_S_MIN} are wanted")

@@ -119,7 +119,9 @@ def _broken(report: dict[str, Any]) -> list[str]:
     """What was done to the pair."""
     orders = report["switchovers"]
     refused = ", ".join(f"{count} for {clause}" for clause, count in orders["refused"].items())
-    needs = Counter(promotion["need"] for promotion in report["promotions"])
+    rounds: dict[str, list[str]] = {}
+    for promotion in report["promotions"]:
+        rounds.setdefault(promotion["need"], []).append(str(promotion["round"]))
     told = f"told {_times(report['witness_told'])} what it is, after its disk was lost"
     return [
         _line(
@@ -136,7 +138,7 @@ def _broken(report: dict[str, Any]) -> list[str]:
         _line(
             "by hand",
             f"a server was promoted {_times(len(report['promotions']))}"
-            + "".join(f"; {need}: {count}" for need, count in sorted(needs.items())),
+            + "".join(f"; {need}: in round {', '.join(those)}" for need, those in sorted(rounds.items())),
         ),
     ]
 

@@ -48,6 +48,12 @@ def test_looks_in_time_cover_everything() -> None:
     assert looking == Looking(200.0, 200, 3, 0, 1.0, APART_NS)
 
 
+def test_a_campaign_that_was_broken_off_ends_with_the_looks() -> None:
+    """Its last round has no end; the second that had begun does not count."""
+    looking = looking_of(looked(*range(0, 2501, 5)), 5 * S, 0)
+    assert looking == Looking(200.0, 200, 2, 0, 1.0, APART_NS)
+
+
 def test_nothing_is_said_of_less_than_a_second_or_of_nobody() -> None:
     """And no verdict is given on it."""
     assert looking_of(None, 0, 9 * S) is None

@@ -152,7 +152,7 @@ def test_a_promotion_that_the_rules_need_is_told_and_no_violation(need: Need) ->
     assert [(1, "primary", 3, need.value)] == [
         (told["round"], told["server"], told["epoch"], told["need"]) for told in report["promotions"]
     ]
-    assert f"promoted once; {need.value}: 1" in "\n".join(summary(report))
+    assert f"promoted once; {need.value}: in round 1" in "\n".join(summary(report))
 
 
 def test_a_killed_run_may_end_in_the_middle_of_a_line() -> None:

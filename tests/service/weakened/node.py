@@ -6,7 +6,8 @@
 cannot. `re-enables`: the kernel ends the address, in whole seconds; but a thread of the node renews it as long as
 the node believes that it holds it, and so puts it back when a stopped node goes on.
 
-Neither tells the neighbours where the address is now. All else is the node as it is.
+Neither tells the neighbours where the address is now. All else is the node as it is, which takes the address off as
+soon as it notices: so what `re-enables` does may last for a few milliseconds only, and is played more than once.
 """
 
 from __future__ import annotations
