@@ -242,6 +242,7 @@ class Node:
         """Wait for the disk, and see to the clock and the grants meanwhile: a slow disk is no failover.
 
         A disk that does not answer is one, and its server must not keep the role: after `patience` nothing is renewed.
+        The core cannot say this: it knows of no disk, and is told of nothing that takes long while it is under way.
         """
         patient_until = boottime_ns() + self.config.patience_ns
         waiting = asyncio.ensure_future(work)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from takeover.core import events as ev
 from takeover.core.effects import Answer, Effect, Say, SayWitness, Ship, StateLoss, TakeCopy, WindDown
 from takeover.errors import CallerError, DiskFull, EnvironmentFault, TakeoverError
+from takeover.evidence import evidence_of
 from takeover.logs import named
 from takeover.operations import Outcome
 from takeover.storage.queues import Entry
@@ -53,6 +54,8 @@ class Refusal:
     at: datetime
     clause: str
     reason: str
+    evidence: dict[str, int]
+    """The numbers that decided, by name."""
 
 
 class Performer:
@@ -192,10 +195,11 @@ class Performer:
                 self._node.store.hear_release(epoch)
             case act.Refrain():
                 self.last_refrain = action
-                self.refusals.append(Refusal(datetime.now(UTC), action.clause, action.reason))
+                evidence = evidence_of(action.clause, self._node.core.know, now)
+                self.refusals.append(Refusal(datetime.now(UTC), action.clause, action.reason, evidence))
                 self.refusals_total[action.clause] += 1
                 fields = {"clause": action.clause, "reason": action.reason}
-                log.warning(in_words(action), extra={"fields": fields})
+                log.warning(in_words(action), extra={"fields": fields | evidence})
             case (
                 act.Discard()
                 | act.TakeRole()
@@ -220,6 +224,11 @@ class Performer:
                 assert_never(action)
 
     def _acknowledge(self, seq: int) -> None:
+        """Answer after the next sync.
+
+        The core need not say so: an acknowledgement is complete only when what comes before it is durable, by the order
+        of its actions, and an effect of its own would only part the paths of the proof.
+        """
         self._node.offers.acknowledged(seq)
         if self._node.config.constants.synchronous and seq > self._node.core.know.safe_upto:
             self._acknowledged_alone = True  # this server's disk is the only one that has it (SYNC-1)

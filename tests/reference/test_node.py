@@ -84,9 +84,10 @@ def test_what_it_refrained_for_is_shown_while_it_holds(tmp_path: Path) -> None:
         node.core = replace(node.core, refrained="")
         status = status_of_node(node)
         await node._close()
-        return [*shown, status["last_refrain"], [refusal["reason"] for refusal in status["refusals"]]]
+        return [*shown, status["last_refrain"], [{**refusal, "at": ""} for refusal in status["refusals"]]]
 
-    assert [{"clause": "ROLE-3", "reason": "why"}, None, ["why"]] == asyncio.run(play())
+    kept = {"at": "", "clause": "ROLE-3", "reason": "why", "evidence": {"epoch": 0, "seen": 0, "applied": 0}}
+    assert [{"clause": "ROLE-3", "reason": "why"}, None, [kept]] == asyncio.run(play())
 
 
 def _leased(epoch: int) -> ev.WitnessSaid:

@@ -545,7 +545,7 @@ def test_a_switchover_is_refused_with_a_reason(tmp_path: Path) -> None:
         await until("the primary to be alone", lambda: status(scene, "primary").get("alone") is True)
         alone = await ordered(scene, "primary", "switchover")
         assert 1 == alone.returncode
-        assert "refused: SWITCH-2: the witness has not recorded" in alone.stderr
+        assert "refused: SWITCH-2: it is not recorded" in alone.stderr
         assert "SWITCH-2" == status(scene, "primary")["refusals"][-1]["clause"]
         assert status(scene, "primary")["serving"] is True
         await scene.link.mend()

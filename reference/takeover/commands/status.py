@@ -72,7 +72,9 @@ def _lines(status: dict[str, Any]) -> list[str]:
         )
     lines += _row("trace", status["trace"])
     for refusal in status["refusals"][-REFUSALS_SHOWN:]:
-        lines += _row("refused", f"{refusal['at']}  {refusal['clause']}: {refusal['reason']}")
+        values = ", ".join(f"{name}={value}" for name, value in refusal.get("evidence", {}).items())
+        text = f"{refusal['at']}  {refusal['clause']}: {refusal['reason']}"
+        lines += _row("refused", text + (f" ({values})" if values else ""))
     return lines
 
 

@@ -60,7 +60,12 @@ def status_of_node(node: Node) -> dict[str, Any]:
         "waits_for_person": not know.active and know.given_until <= now and _waits_for_a_person(node),
         "last_refrain": {"clause": refrain.clause, "reason": refrain.reason} if refrain else None,
         "refusals": [
-            {"at": r.at.isoformat(timespec="milliseconds"), "clause": r.clause, "reason": r.reason}
+            {
+                "at": r.at.isoformat(timespec="milliseconds"),
+                "clause": r.clause,
+                "reason": r.reason,
+                "evidence": r.evidence,
+            }
             for r in performer.refusals
         ],
         "refusals_total": dict(performer.refusals_total),

@@ -55,7 +55,7 @@ def _why_no_switchover(turn: Turn) -> Refusal | None:
     if not know.peer_follows:
         return "SWITCH-1", "no passive server follows this epoch"
     if not know.successor:
-        return "SWITCH-2", "the witness has not recorded, last, that the passive server is eligible"
+        return "SWITCH-2", "it is not recorded, last, that the passive server is eligible"
     if turn.now - turn.core.heard_at > turn.settings.patience_ns:
         return "SWITCH-1", "the passive server is not heard"
     if turn.core.copying:

@@ -128,9 +128,9 @@ def _refusal(witness: Witness, sender: Identity, asked: wire.AskLease, now: int)
     if epoch == know.epoch and sender == know.holder and epoch >= 1:
         return ("LEASE-5", "this epoch was released") if know.ended else None
     if epoch == know.epoch and epoch >= 1:
-        return "ROLE-5", "the witness has the other server down as the holder of this epoch"
+        return "ROLE-5", "the other server is recorded as the holder of this epoch"
     if epoch > know.epoch + 1:
-        return "ROLE-5", "the witness knows only older epochs: its record was lost, or it was told wrong"
+        return "ROLE-5", "the record knows only older epochs: it was lost, or told wrong"
     if epoch != know.epoch + 1:
         return "ROLE-5", "the epoch asked for is over"
     ordered = know.epoch == 0 or asked.promoted  # REJOIN-4
@@ -141,7 +141,7 @@ def _refusal(witness: Witness, sender: Identity, asked: wire.AskLease, now: int)
     if now < know.wait_until:
         return (
             "LEASE-3",
-            "the witness has restarted, and waits until every lease it may have granted has run out",
+            "who arbitrates has restarted, and waits until every lease that may be granted has run out",
         )
     if now < know.lease_until:
         return "LEASE-3", "the lease of the holder has not run out"

@@ -121,7 +121,7 @@ def test_an_adopted_epoch_is_renewed_for_its_holder_and_nobody_is_eligible(tmp_p
     ("epoch", "sender", "reason"),
     [
         (7, Identity.PRIMARY, "knows only older epochs"),
-        (5, Identity.SECONDARY, "has the other server down as the holder"),
+        (5, Identity.SECONDARY, "other server is recorded as the holder"),
         (4, Identity.PRIMARY, "is over"),
     ],
 )
@@ -258,5 +258,5 @@ def test_it_logs_what_a_person_wants_to_follow(tmp_path: Path, caplog: pytest.Lo
     assert [
         "grants the primary the lease of epoch 1",
         "records that the passive server is eligible",
-        "refuses the secondary a lease: the witness knows only older epochs: its record was lost, or it was told wrong",
+        "refuses the secondary a lease: the record knows only older epochs: it was lost, or told wrong",
     ] == caplog.messages
