@@ -128,14 +128,17 @@ class AdapterHost(ServerHost):
             case ev.Stopping():
                 return lines.Stop(now)
             case ev.SwitchoverAsked(order, within_ns):
-                return lines.Order(now, "switchover", order, within_ns)
+                return self._order("switchover", order, within_ns)
             case ev.PromoteAsked(order):
-                self._heard.promotion_ordered = True
-                return lines.Order(now, "promote", order, 0)
+                return self._order("promote", order)
             case ev.ResyncAsked(order):
-                return lines.Order(now, "resync", order, 0)
+                return self._order("resync", order)
             case _:
                 raise AssertionError(f"{event} is the reference server's own")
+
+    def _order(self, what: str, number: int, within_ns: int = 0) -> Request:
+        self._heard.orders[number] = what
+        return lines.Order(self.now, what, number, within_ns)
 
     def hear(self, letter: Letter) -> None:
         """A frame from the peer arrives."""
@@ -183,6 +186,7 @@ class AdapterHost(ServerHost):
             case lines.WakeAt(at):
                 self._wake_at = at
             case lines.Answer(number, accepted, clause, reason):
+                self._hold(self._heard.wrong_answer(number, accepted=accepted, clause=clause))
                 self.answers.append(eff.Answer(number, accepted, clause, reason))
             case lines.Close(to):
                 self.said.append((to, None))

@@ -84,6 +84,10 @@ BY_HAND: dict[str, Judged] = {
     ),
     "§4": Judged(untestable="the kernel is the runner's, and a time that is handed to it does not move"),
     "§6": Judged(("power-lost-twice", "cut-takeover-goes-on"), ("never-syncs",)),
+    "§8.10": Judged(
+        ("refuses-to-hand-over-what-it-has-not", "switchover-to-nobody", "promoted-beside-an-active-one"),
+        ("refuses-by-no-clause",),
+    ),
     "§12": Judged(
         ("follows-only-its-epoch", "hears-of-a-newer-epoch", "counts-its-own-leases-only"), ("newer-unheard",)
     ),

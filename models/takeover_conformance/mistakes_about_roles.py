@@ -34,6 +34,10 @@ def _other_run(message: wire.Message) -> wire.Message:
     return replace(message, run=message.run + 1) if isinstance(message, wire.Promised) else message
 
 
+def _refuses_without_reason(reply: Reply) -> Iterable[Reply]:
+    yield replace(reply, clause="") if isinstance(reply, lines.Answer) else reply
+
+
 def _its_own_run(message: wire.Message, run: int) -> wire.Message:
     return replace(message, run=run) if isinstance(message, wire.Promised | wire.Leased) else message
 
@@ -194,6 +198,12 @@ ABOUT_ROLES: tuple[Wrong, ...] = (
         ("LEASE-5", "ADDR-2"),
         "It releases the role and holds the address.",
         _holds_after_release,
+    ),
+    Wrong(
+        "refuses-by-no-clause",
+        ("§8.10",),
+        "An order is refused, and nobody learns by which clause.",
+        changed(_refuses_without_reason),
     ),
     Wrong(
         "order-not-carried-out",

@@ -19,8 +19,19 @@ from takeover_spec.codec import shown
 from takeover_spec.knowledge import Knowledge
 from takeover_spec.words import Constants, Status
 
+REFUSALS = "§8.10"
+"""Where the protocol says by which clauses orders are refused."""
+
 Untrue = tuple[str, str]
 """The clause, and what is not so."""
+
+
+REFUSED_BY = {
+    "switchover": ("SWITCH-1", "SWITCH-2", "ROLE-6"),
+    "promote": ("REJOIN-4", "LEASE-1", "ROLE-4"),
+    "resync": ("REJOIN-2", "ROLE-4"),
+}
+"""By which clauses an order may be refused (§8.10)."""
 
 
 @dataclass(slots=True)
@@ -32,8 +43,8 @@ class Heard:
     """The operation of each update, by the update's name."""
     epoch: int = 0
     """The highest epoch that the peer spoke of: it has, or had, an active server. The witness's words are no proof."""
-    promotion_ordered: bool = False
-    """An operator ordered a promotion."""
+    orders: dict[int, str] = field(default_factory=dict)
+    """What an operator ordered, by the order's number."""
     returns: set[int] = field(default_factory=set)
     """The epochs in which the peer asked for a promise, or said where it stands, since its last goodbye."""
 
@@ -75,13 +86,24 @@ class Heard:
                 return self._without("ROLE-4", wire.Goodbye(epoch))
             case act.HearReturn(epoch) if epoch not in self.returns:
                 return "ROLE-4", f"nobody came back, in epoch {epoch}, since the last goodbye"
-            case act.Promote(ordered=True) if not self.promotion_ordered:
+            case act.Promote(ordered=True) if "promote" not in self.orders.values():
                 return "REJOIN-4", "nobody ordered a promotion"
             case act.Promise(epoch):
                 asked = (m for m in self.messages if isinstance(m, wire.AskPromise) and m.epoch == epoch)
                 return self._none_of("LEASE-2", f"a request for a promise in epoch {epoch}", asked)
             case _:
                 return None
+
+    def wrong_answer(self, number: int, *, accepted: bool, clause: str) -> Untrue | None:
+        """What is not so of what an operator is told."""
+        if number not in self.orders:
+            return REFUSALS, f"nobody gave an order {number}"
+        known = REFUSED_BY[self.orders[number]]
+        return (
+            None
+            if accepted or clause in known
+            else (REFUSALS, f"no {self.orders[number]} is refused by {clause!r}")
+        )
 
     def _without(self, clause: str, message: wire.Message) -> Untrue | None:
         return None if message in self.messages else (clause, f"nobody said {message}")

@@ -1,11 +1,15 @@
 """What a server tells of is held against what arrived in this run."""
 
+import re
+from pathlib import Path
+
 import pytest
 
-from takeover_conformance.truthful import Heard, Taken, untrue_copy
+from takeover_conformance.truthful import REFUSED_BY, Heard, Taken, untrue_copy
 from takeover_spec import actions as act
 from takeover_spec import wire
 
+DOCUMENT = (Path(__file__).parents[2] / "spec" / "PROTOCOL.md").read_text(encoding="utf-8")
 ASKED, GOODBYE = wire.AskPromise(3, 9, 5), wire.Goodbye(3)
 
 
@@ -36,6 +40,33 @@ def test_what_is_told_was_heard(messages: list[wire.Message], action: act.Action
         heard.add(message)
     found = heard.untrue(action, run=7)
     assert clause == (found[0] if found else "")
+
+
+def test_orders_are_refused_by_the_clauses_of_the_document() -> None:
+    """Those of its table, order by order."""
+    table = DOCUMENT[DOCUMENT.index("### 8.10 ") : DOCUMENT.index("## 9. Properties")]
+    names = {"switchover": "switchover", "promotion": "promote", "copy": "resync"}
+    documented: dict[str, set[str]] = {name: set() for name in names.values()}
+    for orders, clause in re.findall(r"^\| ([a-z, ]+) \| ([A-Z]+-[0-9]+) \|", table, re.MULTILINE):
+        for order in orders.split(", "):
+            documented[names[order]].add(clause)
+    assert documented == {order: set(clauses) for order, clauses in REFUSED_BY.items()}
+
+
+@pytest.mark.parametrize(
+    ("number", "accepted", "clause", "right"),
+    [
+        (7, True, "", True),
+        (7, False, "SWITCH-2", True),
+        (7, False, "REJOIN-4", False),
+        (7, False, "", False),
+        (8, True, "", False),
+    ],
+)
+def test_an_order_is_answered_that_was_given(number: int, accepted: bool, clause: str, right: bool) -> None:
+    """And refused by a clause that can forbid it."""
+    heard = Heard(orders={7: "switchover"})
+    assert right is (heard.wrong_answer(number, accepted=accepted, clause=clause) is None)
 
 
 @pytest.mark.parametrize(
