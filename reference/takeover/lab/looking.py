@@ -26,7 +26,7 @@ APART_NS = 10_000_000
 COVERED_MIN = 0.95
 """The least share of the time that has to be covered."""
 
-GAPS_PER_LEASE = 4
+GAPS_PER_LEASE = 2
 """A gap may be no longer than this part of a lease."""
 
 

@@ -165,18 +165,19 @@ def _held(report: dict[str, Any]) -> list[str]:
         _line(
             "address", f"held by at most {report['holders_max']} at once, as seen by an observer that looked"
         ),
-        _line("", _looked(report["observer"])),
+        *(_line("", words) for words in _looked(report["observer"])),
     ]
 
 
-def _looked(looking: dict[str, Any] | None) -> str:
+def _looked(looking: dict[str, Any] | None) -> list[str]:
     if looking is None:
-        return "never"
-    return (
+        return ["for less than a second"]
+    return [
         f"{looking['looks_per_second']:.0f} times a second (in the poorest {looking['looks_per_second_min']}; under"
-        f" {LOOKS_PER_S_MIN} in {looking['seconds_below_200']} of {looking['seconds']} s), for {looking['covered']:.2%}"
-        f" of the time at most {APART_NS // 1_000_000} ms apart, never more than {looking['gap_ms_max']:.0f} ms"
-    )
+        f" {LOOKS_PER_S_MIN} in {looking['seconds_below_200']} of {looking['seconds']} s),",
+        f"for {looking['covered']:.2%} of the time at most {APART_NS // 1_000_000} ms apart, and never more than"
+        f" {looking['gap_ms_max']:.0f} ms",
+    ]
 
 
 def _side_by_side(report: dict[str, Any]) -> list[str]:

@@ -67,11 +67,11 @@ def test_nothing_is_said_of_less_than_a_second_or_of_nobody() -> None:
         (GOOD, ""),
         (replace(GOOD, per_second=199.9), "200 are wanted"),
         (replace(GOOD, covered=0.949), "94.9% of the time"),
-        (replace(GOOD, gap_ns_max=251 * MS), "did not look for 251 ms"),
+        (replace(GOOD, gap_ns_max=501 * MS), "did not look for 501 ms"),
     ],
 )
 def test_too_little_is_incomplete(looking: Looking, said: str) -> None:
-    """A mean that is too low, a share that is too small, and a gap of more than a quarter of a lease."""
+    """A mean that is too low, a share that is too small, and a gap of more than half a lease."""
     findings = judge_looking(looking, S)
     assert bool(said) == bool(findings)
     assert all(finding.verdict == "incomplete" and said in finding.what for finding in findings)

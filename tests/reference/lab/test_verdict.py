@@ -90,7 +90,7 @@ def test_a_good_campaign_holds() -> None:
         (lambda e: replace(e, observation=replace(e.observation, holders_max=2)), "violated", "one-holder"),
         (
             lambda e: replace(
-                e, observation=replace(SEEN, gaps=((900 * MS, 1151 * MS),), per_second=(250,) * 9)
+                e, observation=replace(SEEN, gaps=((900 * MS, 1402 * MS),), per_second=(250,) * 9)
             ),
             "incomplete",
             "one-holder",
