@@ -17,14 +17,18 @@ from pathlib import Path
 
 from takeover.cli import Exit, report_file
 from takeover_conformance import clauses, reports, suite, telling
-from takeover_conformance.cases import LEVELS, ROLES, Case, shipped
+from takeover_conformance.cases import LEVELS, ROLES, shipped
 from takeover_conformance.faults import AdapterFault
+from takeover_conformance.judging import Spectator, concluded, next_thing
+from takeover_conformance.known import read_known
 from takeover_conformance.lines import Metadata
 from takeover_conformance.new_adapter import SKELETONS, new_adapter
-from takeover_conformance.playing import Bench, play_decisions
+from takeover_conformance.playing import SEED, Bench, Outcome, play_decisions
 from takeover_conformance.process import Adapter
 from takeover_conformance.smoke import smoke
+from takeover_conformance.talk import Talk
 from takeover_models.decisions import parse_run
+from takeover_spec.codec import Malformed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=_seeds, default=range(suite.SEEDS), metavar="A-B", help="the random runs of level 3"
     )
     parser.add_argument("--smoke", action="store_true", help="only say what is wrong with its manners")
+    parser.add_argument(
+        "--next", action="store_true", help="only say what is the easiest thing not yet right"
+    )
+    parser.add_argument(
+        "--known", type=Path, metavar="FILE", help="failures that are known, each with its reason"
+    )
     parser.add_argument(
         "--new-adapter", metavar="LANGUAGE", help="write an adapter to begin with: " + ", ".join(SKELETONS)
     )
@@ -61,104 +71,134 @@ def _seeds(word: str) -> range:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Judge the adapter; the exit status."""
-    cases = shipped()
+    """Do what is asked; the exit status."""
     if arguments.new_adapter is not None:
         return _new_adapter(arguments.new_adapter)
+    try:
+        selection = _selection(arguments)
+    except (Malformed, ValueError, OSError) as problem:
+        return _usage(str(problem))
     if arguments.list:
-        for case in cases:
+        for case in selection.cases:
             print(f"L{case.level} {case.name}: {' '.join(case.clauses)}: {case.why}")
-        print("\n".join(clauses.told(cases)))
+        print("\n".join(clauses.told(selection.cases)))
         return Exit.HOLDS
-    names = {case.name for case in cases}
-    if unknown := sorted(set(arguments.case) - names):
-        print(f"takeover conform: there is no case called {', '.join(unknown)}; see --list", file=sys.stderr)
-        return Exit.USAGE
     if not arguments.adapter:
-        print("takeover conform: after the options and --, name the command of an adapter", file=sys.stderr)
-        return Exit.USAGE
-    if arguments.smoke:
-        return _smoke(arguments.adapter)
-    bench = Bench(lambda: Adapter(arguments.adapter))
+        return _usage("after the options and --, name the command of an adapter")
+    if not suite.planned(selection):
+        return _usage(f"no case is selected: none of these is of level {selection.level} or below")
     try:
-        return _replay(bench, arguments) if arguments.replay else _judge(bench, arguments, cases)
-    finally:
-        bench.close()
-
-
-def _smoke(command: list[str]) -> int:
-    try:
-        for step in smoke(command):
-            print(f"good: {step}", flush=True)
+        return _smoke(arguments.adapter) if arguments.smoke else _with_bench(selection, arguments)
     except AdapterFault as fault:
         print("\n".join(telling.blame(fault)))
         return Exit.USAGE if fault.fault == "cannot-start" else Exit.UNDECIDED
-    print("good manners; --next says what to do next")
-    return Exit.HOLDS
+
+
+def _usage(problem: str) -> int:
+    print(f"takeover conform: {problem}", file=sys.stderr)
+    return Exit.USAGE
+
+
+def _selection(arguments: argparse.Namespace) -> suite.Selection:
+    """What is to be played. Raises `ValueError`, `Malformed` and `OSError`."""
+    cases = shipped()
+    known = read_known(arguments.known) if arguments.known else ()
+    wanted = {*arguments.case, *(entry.case for entry in known if not entry.case.startswith(SEED))} - {""}
+    if unknown := sorted(wanted - {case.name for case in cases}):
+        raise ValueError(f"there is no case called {', '.join(unknown)}; see --list")
+    return suite.Selection(tuple(cases), arguments.level, arguments.seeds, tuple(arguments.case), known)
 
 
 def _new_adapter(language: str) -> int:
     if language not in SKELETONS:
-        known = ", ".join(SKELETONS)
-        print(
-            f"takeover conform: there is no skeleton in {language!r}; there is one in {known}",
-            file=sys.stderr,
-        )
-        return Exit.USAGE
+        return _usage(f"there is no skeleton in {language!r}; there is one in {', '.join(SKELETONS)}")
     try:
         for line in new_adapter(language, Path.cwd()):
             print(line)
     except FileExistsError as there:
-        print(
-            f"takeover conform: {there.filename} is there already, and is not written over", file=sys.stderr
-        )
-        return Exit.USAGE
+        return _usage(f"{there.filename} is there already, and is not written over")
     return Exit.HOLDS
 
 
-def _judge(bench: Bench, arguments: argparse.Namespace, cases: list[Case]) -> int:
-    selection = suite.Selection(tuple(cases), arguments.level, arguments.seeds, tuple(arguments.case))
+def _smoke(command: list[str]) -> int:
+    for step in smoke(command):
+        print(f"good: {step}", flush=True)
+    print("good manners; --next says what to do next")
+    return Exit.HOLDS
+
+
+def _with_bench(selection: suite.Selection, arguments: argparse.Namespace) -> int:
+    talk = Talk()
+    bench = Bench(lambda: talk.overheard(Adapter(arguments.adapter)))
     try:
-        metadata = bench.metadata()
+        if arguments.replay:
+            return _replay(bench, arguments, talk)
+        if arguments.next:
+            return _next(bench, selection, talk)
+        return _judge(bench, selection, arguments, talk)
+    finally:
+        bench.close()
+
+
+def _next(bench: Bench, selection: suite.Selection, talk: Talk) -> int:
+    wanted = [case for case in selection.cases if case.level <= selection.level]
+    named = [case for case in wanted if not selection.names or case.name in selection.names]
+    nothing, told = next_thing(bench, named, talk)
+    print("\n".join(told))
+    return Exit.HOLDS if nothing else Exit.VIOLATED
+
+
+def _replay(bench: Bench, arguments: argparse.Namespace, talk: Talk) -> int:
+    try:
+        setup, decisions = parse_run(arguments.replay)
+    except ValueError as problem:
+        return _usage(f"--replay: {problem}")
+    outcome = play_decisions(bench, setup, decisions, arguments.tested)
+    if outcome.finding is None:
+        print("nothing is wrong in this run")
+        return Exit.HOLDS
+    print("\n".join(telling.failure(outcome, None, talk.last())))
+    return Exit.VIOLATED
+
+
+def _judge(bench: Bench, selection: suite.Selection, arguments: argparse.Namespace, talk: Talk) -> int:
+    spectator = Spectator(selection, talk)
+    try:
+        metadata: Metadata = bench.metadata()
     except AdapterFault as fault:
         result = suite.Result(selection, planned=suite.planned(selection), fault=fault)
     else:
-        print(f"{metadata.name} {metadata.version}, {metadata.language}")
-        result = _run(bench, arguments, selection, metadata)
-    for line in telling.told(result):
-        print(line)
+        print(f"{metadata.name} {metadata.version}, {metadata.language}", flush=True)
+        result = _played(bench, selection, arguments, metadata, spectator)
+    spectator.end_level()
+    print("\n".join(concluded(result, spectator.first)))
     if arguments.json:
         arguments.json.write_text(json.dumps(reports.verdict(result), indent=2) + "\n")
     if arguments.junit:
         reports.write_junit(arguments.junit, result)
     if result.fault is not None and result.fault.fault == "cannot-start":
         return Exit.USAGE
-    return {suite.CONFORMS: Exit.HOLDS, suite.VIOLATES: Exit.VIOLATED}.get(result.verdict, Exit.UNDECIDED)
+    holds = (suite.CONFORMS, suite.KNOWN)
+    undecided = Exit.VIOLATED if result.verdict == suite.VIOLATES else Exit.UNDECIDED
+    return Exit.HOLDS if result.verdict in holds else undecided
 
 
-def _run(
-    bench: Bench, arguments: argparse.Namespace, selection: suite.Selection, metadata: Metadata
+def _played(
+    bench: Bench,
+    selection: suite.Selection,
+    arguments: argparse.Namespace,
+    metadata: Metadata,
+    spectator: Spectator,
 ) -> suite.Result:
     if not arguments.lines:
-        return suite.run(bench, selection, lambda outcome: None)
+        return suite.run(bench, selection, spectator.hear)
     with arguments.lines.open("w") as file:
-        lines = reports.Lines(file, metadata, suite.planned(selection))
-        result = suite.run(bench, selection, lines.add)
+        lines = reports.Lines(file, metadata, selection)
+
+        def heard(outcome: Outcome) -> None:
+            spectator.hear(outcome)
+            lines.add(outcome)
+
+        result = suite.run(bench, selection, heard)
         lines.close(result)
     return result
-
-
-def _replay(bench: Bench, arguments: argparse.Namespace) -> int:
-    try:
-        setup, decisions = parse_run(arguments.replay)
-    except ValueError as problem:
-        print(f"takeover conform: --replay: {problem}", file=sys.stderr)
-        return Exit.USAGE
-    try:
-        outcome = play_decisions(bench, setup, decisions, arguments.tested)
-    except AdapterFault as fault:
-        print("\n".join(telling.blame(fault)))
-        return Exit.UNDECIDED
-    for line in telling.failure(outcome):
-        print(line)
-    return Exit.HOLDS if outcome.finding is None else Exit.VIOLATED

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from takeover_conformance.cases import LEVELS, files_of_cases
 from takeover_conformance.lines import PROTOCOL, Metadata
 from takeover_conformance.playing import Outcome
-from takeover_conformance.suite import Result
+from takeover_conformance.suite import Result, Selection, planned
 
 FORMAT = 1
 """The version of the lines."""
@@ -34,14 +34,14 @@ def digest() -> str:
 class Lines:
     """A file of lines; `close` it with the result."""
 
-    def __init__(self, file: IO[str], adapter: Metadata, planned: int) -> None:
+    def __init__(self, file: IO[str], adapter: Metadata, selection: Selection) -> None:
         self._file = file
         self._write(
             {
                 "report": FORMAT,
                 "protocol": PROTOCOL,
                 "cases": digest(),
-                "planned": planned,
+                "planned": planned(selection),
                 "adapter": asdict(adapter),
             }
         )
@@ -77,9 +77,12 @@ def verdict(result: Result) -> dict[str, Any]:
     return {
         "verdict": result.verdict,
         "levels": {str(level): result.reached(level) for level in LEVELS},
+        "level": result.level,
         "planned": result.planned,
         "played": len(result.outcomes),
         "failed": [told(outcome) for outcome in result.failed],
+        "known": [told(outcome) for outcome in result.failed_as_known],
+        "stale": [asdict(entry) for entry in result.stale],
         "fault": None if result.fault is None else {"fault": result.fault.fault, "text": str(result.fault)},
     }
 

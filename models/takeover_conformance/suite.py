@@ -12,6 +12,7 @@ from functools import partial
 
 from takeover_conformance.cases import LEVELS, ROLES, Case, FrameCase
 from takeover_conformance.faults import AdapterFault
+from takeover_conformance.known import Known, stale
 from takeover_conformance.playing import SEED, Bench, Outcome, play, play_seed, shortest
 from takeover_models.decisions import Decision
 
@@ -21,7 +22,7 @@ RUN_LENGTH = 40
 SEEDS = 120
 """How many random runs there are, if nobody says otherwise; who is tested in one goes round by its seed."""
 
-CONFORMS, VIOLATES, UNDECIDED = "conforms", "violates", "undecided"
+CONFORMS, KNOWN, VIOLATES, UNDECIDED = "conforms", "known-failures", "violates", "undecided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Selection:
     seeds: range
     names: tuple[str, ...] = ()
     """Only these cases, if there are any."""
+    known: tuple[Known, ...] = ()
+    """What may fail, and then has to."""
 
 
 @dataclass(slots=True)
@@ -50,11 +53,40 @@ class Result:
 
     @property
     def failed(self) -> list[Outcome]:
-        """The cases that did not pass."""
-        return [outcome for outcome in self.outcomes if outcome.finding is not None]
+        """The cases that did not pass, and are not known for that."""
+        return [
+            outcome for outcome in self.outcomes if outcome.finding is not None and not self._known(outcome)
+        ]
+
+    @property
+    def failed_as_known(self) -> list[Outcome]:
+        """The cases of which it is known that they do not pass."""
+        return [outcome for outcome in self.outcomes if self._known(outcome)]
+
+    def _known(self, outcome: Outcome) -> bool:
+        return any(entry.is_of(outcome) for entry in self.selection.known)
+
+    @property
+    def stale(self) -> list[Known]:
+        """Known failures that did not come."""
+        whole = self.complete and not self.selection.names and self.selection.level == max(LEVELS)
+        return stale(self.selection.known, self.outcomes, whole)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was planned was played, and there was something."""
+        return self.fault is None and 0 < self.planned == len(self.outcomes)
+
+    @property
+    def level(self) -> int | None:
+        """The highest level that was reached; None if none was, and if only some of the cases were asked for."""
+        reached = [level for level in LEVELS if self.reached(level)]
+        return max(reached) if reached else None
 
     def reached(self, level: int) -> bool:
-        """Whether every case of this level and those below was played and passed."""
+        """Whether all of this level and those below was played and passed, with no fewer random runs than usual."""
+        if self.selection.names or (level == 3 and len(self.selection.seeds) < SEEDS):
+            return False
         played = [outcome for outcome in self.outcomes if outcome.level <= level]
         wanted = [job for job in _jobs(self.selection) if job.level <= level]
         return (
@@ -65,11 +97,12 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """One of the three; only a run in which everything planned was played and passed conforms."""
-        if self.failed:
+        """One of the four; only a run in which everything planned was played and passed conforms."""
+        if self.failed or self.stale:
             return VIOLATES
-        complete = self.fault is None and 0 < self.planned == len(self.outcomes)
-        return CONFORMS if complete else UNDECIDED
+        if not self.complete:
+            return UNDECIDED
+        return KNOWN if self.failed_as_known else CONFORMS
 
 
 @dataclass(frozen=True, slots=True)

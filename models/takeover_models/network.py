@@ -8,7 +8,6 @@ comes up again both servers are told. The links to the witness are just there. E
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from takeover_spec import wire
@@ -82,10 +81,9 @@ class Network:
         index %= len(letters)
         return letters[index] if keep else letters.pop(index)
 
-    def told(self) -> Iterator[str]:
-        """The last messages that were said, a line each, for a person."""
-        for now_ns, link, message in self._told:
-            yield f"{now_ns / 1e6:10.3f} ms  {_NAMES[link[0]]} --> {_NAMES[link[1]]}  {message}"
+    def said(self) -> tuple[tuple[int, str, wire.Message], ...]:
+        """The last messages that were said: when, in true time; on which link; and what."""
+        return tuple(self._told)
 
     def delay(self, name: str, more_ns: int) -> bool:
         """Make all that is under way on a link later; whether there is anything. What is sent after it overtakes it."""
@@ -108,6 +106,3 @@ class Network:
         if lose:
             for name in CHANNEL:
                 self.links[name].letters.clear()
-
-
-_NAMES = {"0": "primary", "1": "secondary", "w": "witness"}

@@ -96,7 +96,7 @@ def test_the_command_tells_what_went_wrong(capsys: pytest.CaptureFixture[str]) -
     wrong = [*REFERENCE, "--like", "reported-too-early"]
     assert main(["conform", "--case", "tells-reported-too-early", "--", *wrong]) == 1
     told = capsys.readouterr().out
-    assert "QUEUE-4: What is reported as safe is durable" in told
+    assert "PROTOCOL.md, QUEUE-4: only what is durable is reported" in told
     assert "again: takeover conform --case tells-reported-too-early -- COMMAND" in told
 
 
@@ -104,6 +104,7 @@ def test_the_command_tells_what_went_wrong(capsys: pytest.CaptureFixture[str]) -
     ("words", "status", "told"),
     [
         (["--case", "no-such", "--", *REFERENCE], 2, "no case called no-such"),
+        (["--case", "failover", "--level", "2", "--", *REFERENCE], 2, "no case is selected"),
         ([], 2, "name the command"),
         (["--replay", "default:jump", "--", *REFERENCE], 2, "'jump' is not one of"),
         (["--", "/no/such/adapter"], 2, "cannot-start"),

@@ -1,0 +1,113 @@
+"""What is told of a failure fits a screen, quotes the protocol, and leads to the next thing to do."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from takeover.cli import main
+from takeover_conformance import documents
+from takeover_conformance.cases import FrameCase, shipped
+from takeover_conformance.easiest import difficulty
+from takeover_conformance.sequence import diagram
+from takeover_conformance.telling import WIDTH
+from takeover_models.network import TOLD_MAX
+from takeover_spec import wire
+from takeover_spec.rules import RULES, Rule
+
+REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
+SKELETON = [
+    sys.executable,
+    str(Path(documents.adapter_file().parent, "takeover_conformance/skeletons/adapter.py")),
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.clause}-{rule.name}")
+def test_every_rule_is_quoted_by_its_own_sentence(rule: Rule) -> None:
+    """The bullet that names its predicate, and the heading of its clause."""
+    clause, name = rule.clause, rule.name
+    (sentence,) = documents.sentences(clause, name)
+    assert f"(`{name}`)" in sentence
+    assert sentence.endswith((".", ";")), sentence
+    assert documents.title(clause)
+
+
+def test_properties_and_frames_are_quoted_too() -> None:
+    """What is no clause is nowhere made up."""
+    for name in ("one-holder", "nothing-acknowledged-is-lost", "exact-prefix"):
+        assert documents.sentences(name)
+    assert "malformed" in " ".join(documents.sentences("§12.1"))
+    assert not any("certificate" in sentence for sentence in documents.sentences("§12.1"))
+    assert () == documents.sentences("progress")
+
+
+def test_a_diagram_points_where_the_messages_went() -> None:
+    """Three lifelines; a heartbeat that says nothing new is not shown again."""
+    beat: list[tuple[str, wire.Message]] = [
+        ("0w", wire.AskLease(3, 1, 5, False)),
+        ("w0", wire.Leased(3, 1, 5)),
+    ]
+    said = [
+        (n * 10**6, link, message)
+        for n, (link, message) in enumerate([*beat * 5, ("10", wire.Safe(3, 7, 9))])
+    ]
+    head, ask, lease, gap, safe = diagram(said, "secondary")
+    assert ["primary", "secondary*", "witness"] == head.split()
+    assert ask.startswith("       0.0  |")
+    assert ask.endswith("->|")
+    assert lease.count("|") == 2
+    assert "|<-" in lease
+    assert not gap.strip(" |")
+    assert "|<-" in safe
+    assert "safe epoch=3 upto=7 latest=9" in safe
+    assert safe.endswith("|")
+    assert not list(diagram([], "both"))
+
+
+def test_a_failure_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the clause quoted, the run drawn, the last lines exchanged, and the line that plays it again."""
+    wrong = [*REFERENCE, "--like", "reported-too-early"]
+    assert 1 == main(["conform", "--case", "tells-reported-too-early", "--", *wrong])
+    told = capsys.readouterr().out
+    assert 50 > len(told.splitlines())
+    drawn = [line for line in told.splitlines() if "asked:" not in line and "{" not in line]
+    assert WIDTH >= max(map(len, drawn))
+    assert "PROTOCOL.md, QUEUE-4: only what is durable is reported" in told
+    assert "> `ReportSafe` (`report_only_durable`): every update above both" in told
+    assert "primary " in told
+    assert "secondary*" in told
+    assert "update epoch=1 seq=1" in told
+    assert '"do":"report-safe"' in told
+    assert "again: takeover conform --case tells-reported-too-early -- COMMAND" in told
+    assert TOLD_MAX > told.count("->|")
+
+
+def test_the_easiest_comes_first() -> None:
+    """Frames before runs, good ones before malformed ones, short ones before long ones."""
+    first, *_, last = sorted(shipped(), key=difficulty)
+    assert isinstance(first, FrameCase)
+    assert first.message in ({"kind": "newer", "epoch": 1}, {"kind": "goodbye", "epoch": 1})
+    assert 3 == last.level
+
+
+def test_next_leads_a_skeleton_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was asked and answered, and what is expected instead."""
+    assert 1 == main(["conform", "--next", "--", *SKELETON])
+    told = capsys.readouterr().out
+    assert told.startswith("0 pass; what comes next is")
+    assert '"op":"decode"' in told
+    assert '{"kind":"newer","epoch":1}' in told
+    assert '{"id":2,"is":"refused"}' in told
+    assert '{"id":2,"is":"decoded","kind":"newer","epoch":1}' in told
+    assert 1 == main(["conform", "--next", "--case", "says-where-it-stands", "--", *SKELETON])
+    told = capsys.readouterr().out
+    assert "should have: say position" in told
+    assert '"op":"connected"' in told
+
+
+def test_next_has_nothing_to_say_of_what_passes(capsys: pytest.CaptureFixture[str]) -> None:
+    """But that the random runs are left; and of bad manners, what is wrong with them."""
+    assert 0 == main(["conform", "--next", "--level", "0", "--", *REFERENCE])
+    assert "pass, one by one" in capsys.readouterr().out
+    assert 3 == main(["conform", "--next", "--", "true"])
+    assert "exited: exited 0" in capsys.readouterr().out
