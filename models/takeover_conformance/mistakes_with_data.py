@@ -64,6 +64,10 @@ def _sends_another_copy(message: wire.Message) -> wire.Message:
     return replace(message, index=message.index + 1) if isinstance(message, wire.CopyPart) else message
 
 
+def _overstates_its_position(message: wire.Message) -> wire.Message:
+    return replace(message, stored=message.stored + 1) if isinstance(message, wire.Position) else message
+
+
 def _closes_the_holes(answer: Answer) -> Answer:
     """The pieces of a copy are counted as they come, whatever they say is their place."""
     count = 0
@@ -137,6 +141,12 @@ WITH_DATA: tuple[Wrong, ...] = (
         ("QUEUE-4", "APPLY-3"),
         "A failed update is stored as one that is done.",
         changed(_all_done),
+    ),
+    Wrong(
+        "overstates-its-position",
+        ("QUEUE-4",),
+        "It says that it has an update that it has not.",
+        frames_changed(_overstates_its_position),
     ),
     Wrong(
         "copies-in-the-middle",

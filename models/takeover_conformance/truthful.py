@@ -185,9 +185,8 @@ def untrue(
             return None if right else ("QUEUE-1", f"update {seq} has not ended so, as far as it can know")
         case wire.Newer(epoch):
             return None if know.seen >= epoch else ("ROLE-5", f"it never heard of epoch {epoch}")
-        case wire.Position(epoch, stored, statuses, _):
-            known = epoch == know.epoch and statuses <= stored <= know.newest
-            return None if known else ("QUEUE-4", f"it stands in epoch {know.epoch}, at {know.newest}")
+        case wire.Position():
+            return _untrue_position(message, know, disk)
         case _:
             return None
 
@@ -196,6 +195,19 @@ def _untrue_question(asked_by: int, sent: int, now: int, run: int) -> Untrue | N
     if asked_by != run:
         return "LEASE-4", f"its run is {run}"
     return None if sent <= now else ("LEASE-4", f"it says that it was sent at {sent}, and it is {now}")
+
+
+def _untrue_position(position: wire.Position, know: Knowledge, disk: Disk) -> Untrue | None:
+    if position.epoch != know.epoch:
+        return "ROLE-5", f"its data is of epoch {know.epoch}"
+    if position.resynchronise:
+        return None  # nothing else counts
+    queue, applied = disk.durable.safe, disk.durable.know.applied
+    for seq in range(applied + 1, max(position.stored, position.statuses) + 1):
+        queued = queue.get(seq)
+        if queued is None or (seq <= position.statuses and queued.status is Status.NONE):
+            return "QUEUE-4", f"it has update {seq} not, or not its status, durably"
+    return None
 
 
 def _untrue_report(epoch: int, upto: int, latest: int, know: Knowledge, disk: Disk) -> Untrue | None:
