@@ -1,11 +1,11 @@
 """`takeover conform`: put somebody's server on the bench, and say which clause it breaks.
 
-    takeover conform [--level L] [--case NAME]… [--seeds A-B] [--json FILE] [--lines FILE] [--junit FILE] -- COMMAND…
+    takeover conform [--level L] [--case NAME]… [--json FILE] … -- COMMAND…
 
-The command is an adapter (`lines`). What fails first is told: the clause with its sentence, what was done and what was
-known, the end of the run, and the line that plays it again. Exit status: 0 the level was reached; 1 a case failed; 2
-nothing was selected, or the arguments are wrong, or the adapter cannot be started; 3 the adapter broke off, or did not
-keep to the adapter protocol, so nothing is known of the server in it.
+The command is an adapter (`lines`); all arguments are in `options`. What fails first is told. Exit status: 0 all that
+was selected passed, but for known failures, which failed; 1 a case failed, or a known failure did not; 2 nothing was
+selected, or the arguments are wrong, or the adapter cannot be started; 3 the adapter broke off, or did not keep to the
+adapter protocol, so nothing is known of the server in it.
 """
 
 from __future__ import annotations
@@ -15,59 +15,26 @@ import json
 import sys
 from pathlib import Path
 
-from takeover.cli import Exit, report_file
+from takeover.cli import Exit
 from takeover_conformance import clauses, reports, suite, telling
-from takeover_conformance.cases import LEVELS, ROLES, shipped
+from takeover_conformance.cases import shipped
 from takeover_conformance.faults import AdapterFault
 from takeover_conformance.judging import Spectator, concluded, next_thing
 from takeover_conformance.known import read_known
 from takeover_conformance.lines import Metadata
 from takeover_conformance.new_adapter import SKELETONS, new_adapter
+from takeover_conformance.options import configure
+from takeover_conformance.page import page
 from takeover_conformance.playing import SEED, Bench, Outcome, play_decisions
 from takeover_conformance.process import Adapter
+from takeover_conformance.saved import read_results
 from takeover_conformance.smoke import smoke
+from takeover_conformance.statement import badge, statement
 from takeover_conformance.talk import Talk
 from takeover_models.decisions import parse_run
 from takeover_spec.codec import Malformed
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    parser.add_argument("--level", type=int, choices=LEVELS, default=max(LEVELS), help="up to which level")
-    parser.add_argument("--case", action="append", default=[], metavar="NAME", help="only this case")
-    parser.add_argument(
-        "--seeds", type=_seeds, default=range(suite.SEEDS), metavar="A-B", help="the random runs of level 3"
-    )
-    parser.add_argument("--smoke", action="store_true", help="only say what is wrong with its manners")
-    parser.add_argument(
-        "--next", action="store_true", help="only say what is the easiest thing not yet right"
-    )
-    parser.add_argument(
-        "--known", type=Path, metavar="FILE", help="failures that are known, each with its reason"
-    )
-    parser.add_argument(
-        "--new-adapter", metavar="LANGUAGE", help="write an adapter to begin with: " + ", ".join(SKELETONS)
-    )
-    parser.add_argument("--replay", metavar="RUN", help="play one run again, as a failure printed it")
-    parser.add_argument(
-        "--tested", choices=ROLES, default="both", help="with --replay: which server is yours"
-    )
-    parser.add_argument("--json", type=report_file, metavar="FILE", help="write the verdict there")
-    parser.add_argument(
-        "--lines", type=report_file, metavar="FILE", help="write each outcome there, and a footer"
-    )
-    parser.add_argument("--junit", type=report_file, metavar="FILE", help="write JUnit's XML there")
-    parser.add_argument(
-        "--list", action="store_true", help="say what cases there are, and what judges each clause"
-    )
-    parser.add_argument("adapter", nargs="*", metavar="COMMAND", help="the adapter and its arguments")
-
-
-def _seeds(word: str) -> range:
-    first, _, last = word.partition("-")
-    if not first.isdigit() or (last and not last.isdigit()) or int(last or first) < int(first):
-        raise argparse.ArgumentTypeError(f"{word!r} is not two numbers such as 0-99")
-    return range(int(first), int(last or first) + 1)
+__all__ = ["configure", "run"]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -75,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.new_adapter is not None:
         return _new_adapter(arguments.new_adapter)
     try:
+        if arguments.html:
+            return _page(arguments.html, arguments.adapter)
         selection = _selection(arguments)
     except (Malformed, ValueError, OSError) as problem:
         return _usage(str(problem))
@@ -107,6 +76,13 @@ def _selection(arguments: argparse.Namespace) -> suite.Selection:
     if unknown := sorted(wanted - {case.name for case in cases}):
         raise ValueError(f"there is no case called {', '.join(unknown)}; see --list")
     return suite.Selection(tuple(cases), arguments.level, arguments.seeds, tuple(arguments.case), known)
+
+
+def _page(file: Path, results: list[str]) -> int:
+    if not results:
+        return _usage("--html: name the results, files that --lines wrote")
+    file.write_text(page(read_results([Path(name) for name in results])), encoding="utf-8")
+    return Exit.HOLDS
 
 
 def _new_adapter(language: str) -> int:
@@ -162,9 +138,13 @@ def _replay(bench: Bench, arguments: argparse.Namespace, talk: Talk) -> int:
 
 
 def _judge(bench: Bench, selection: suite.Selection, arguments: argparse.Namespace, talk: Talk) -> int:
+    for file in (arguments.lines, arguments.statement, arguments.badge, arguments.junit, arguments.json):
+        if file is not None:  # of an earlier run, which this one may not come to replace
+            file.unlink(missing_ok=True)
     spectator = Spectator(selection, talk)
+    metadata: Metadata | None = None
     try:
-        metadata: Metadata = bench.metadata()
+        metadata = bench.metadata()
     except AdapterFault as fault:
         result = suite.Result(selection, planned=suite.planned(selection), fault=fault)
     else:
@@ -174,6 +154,10 @@ def _judge(bench: Bench, selection: suite.Selection, arguments: argparse.Namespa
     print("\n".join(concluded(result, spectator.first)))
     if arguments.json:
         arguments.json.write_text(json.dumps(reports.verdict(result), indent=2) + "\n")
+    if arguments.badge:
+        arguments.badge.write_text(badge(result))
+    if arguments.statement and metadata is not None:
+        arguments.statement.write_text(json.dumps(statement(result, metadata), indent=2) + "\n")
     if arguments.junit:
         reports.write_junit(arguments.junit, result)
     if result.fault is not None and result.fault.fault == "cannot-start":

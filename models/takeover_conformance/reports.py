@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 from xml.etree import ElementTree
 
+from takeover_conformance import documents
 from takeover_conformance.cases import LEVELS, files_of_cases
 from takeover_conformance.lines import PROTOCOL, Metadata
 from takeover_conformance.playing import Outcome
@@ -23,12 +25,17 @@ FORMAT = 1
 """The version of the lines."""
 
 
-def digest() -> str:
-    """Names the cases that come with the suite: SHA-256 of their files."""
+def digests() -> dict[str, str]:
+    """Name what was played, by SHA-256: the files of cases that come with the suite, and the protocol's document."""
     summed = hashlib.sha256()
     for name, content in files_of_cases():
         summed.update(f"{name} {len(content)} ".encode() + content)
-    return summed.hexdigest()
+    return {"cases": summed.hexdigest(), "protocol": documents.digest()}
+
+
+def today() -> str:
+    """The day of a run, in UTC."""
+    return datetime.now(UTC).date().isoformat()
 
 
 class Lines:
@@ -40,7 +47,12 @@ class Lines:
             {
                 "report": FORMAT,
                 "protocol": PROTOCOL,
-                "cases": digest(),
+                "digests": digests(),
+                "date": today(),
+                "level": selection.level,
+                "seeds": len(selection.seeds),
+                "named": list(selection.names),
+                "known": [asdict(entry) for entry in selection.known],
                 "planned": planned(selection),
                 "adapter": asdict(adapter),
             }
@@ -88,31 +100,51 @@ def verdict(result: Result) -> dict[str, Any]:
 
 
 def write_junit(file: Path, result: Result) -> None:
-    """JUnit's XML: a suite for each level; what the adapter is at fault for is an error, and not a failure."""
+    """JUnit's XML: a suite for each level. A known failure is skipped; what an adapter is at fault for, an error."""
     root = ElementTree.Element("testsuites", name="takeover conform")
     for level, what in LEVELS.items():
-        outcomes = [outcome for outcome in result.outcomes if outcome.level == level]
-        if outcomes:
-            root.append(_suite(f"L{level} {what}", outcomes))
+        cases = [_case(outcome, result) for outcome in result.outcomes if outcome.level == level]
+        if cases:
+            root.append(_suite(f"L{level} {what}", cases))
+    if result.stale:
+        cases = [
+            _element(str(entry), "failure", "stale", "it does not fail any more") for entry in result.stale
+        ]
+        root.append(_suite("known failures", cases))
     if result.fault is not None:
-        suite = ElementTree.SubElement(root, "testsuite", name="adapter", tests="1", failures="0", errors="1")
-        case = ElementTree.SubElement(suite, "testcase", classname="adapter", name="manners")
-        ElementTree.SubElement(case, "error", type=result.fault.fault, message=str(result.fault))
+        root.append(_suite("adapter", [_element("manners", "error", result.fault.fault, str(result.fault))]))
     ElementTree.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
 
 
-def _suite(name: str, outcomes: Iterable[Outcome]) -> ElementTree.Element:
-    cases = []
-    for outcome in outcomes:
-        case = ElementTree.Element(
-            "testcase", classname=name, name=f"{outcome.case} {outcome.tested}".strip()
-        )
-        if outcome.finding is not None:
-            ElementTree.SubElement(case, "failure", type=outcome.finding.name, message=outcome.finding.text)
-        cases.append(case)
-    failures = sum(len(case) for case in cases)
+def _case(outcome: Outcome, result: Result) -> ElementTree.Element:
+    name = f"{outcome.case} {outcome.tested}".strip()
+    if outcome.finding is None:
+        return ElementTree.Element("testcase", name=name)
+    known = [entry for entry in result.selection.known if entry.is_of(outcome)]
+    if known:
+        return _element(name, "skipped", "known", str(known[0]))
+    return _element(name, "failure", outcome.finding.name, outcome.finding.text)
+
+
+def _element(name: str, what: str, kind: str, message: str) -> ElementTree.Element:
+    case = ElementTree.Element("testcase", name=name)
+    ElementTree.SubElement(case, what, type=kind, message=message)
+    return case
+
+
+def _suite(name: str, cases: Sequence[ElementTree.Element]) -> ElementTree.Element:
+    counts = {
+        what: sum(case.find(what) is not None for case in cases) for what in ("failure", "error", "skipped")
+    }
     suite = ElementTree.Element(
-        "testsuite", name=name, tests=str(len(cases)), failures=str(failures), errors="0"
+        "testsuite",
+        name=name,
+        tests=str(len(cases)),
+        failures=str(counts["failure"]),
+        errors=str(counts["error"]),
+        skipped=str(counts["skipped"]),
     )
-    suite.extend(cases)
+    for case in cases:
+        case.set("classname", name)
+        suite.append(case)
     return suite

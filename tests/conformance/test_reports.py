@@ -1,15 +1,22 @@
 """What a run leaves behind for machines says what the run said, and can be read back."""
 
 import json
+import re
 import sys
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from takeover.cli import main
-from takeover_conformance.reports import digest
+from takeover_conformance.reports import digests
+from takeover_conformance.saved import read_result
+from takeover_spec.codec import Malformed
 
+SCHEMA = json.loads(files("takeover_conformance").joinpath("reports.schema.json").read_text())
 REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
 
 
@@ -28,7 +35,7 @@ def test_all_three_say_that_it_passed(tmp_path: Path) -> None:
     """With as many cases as there are, and a footer."""
     status, verdict, (header, *cases, footer), junit = reported(tmp_path, *REFERENCE)
     assert 0 == status
-    assert digest() == header["cases"]
+    assert digests() == header["digests"]
     assert header["planned"] == len(cases) == verdict["played"]
     assert all(case["passed"] for case in cases)
     assert {"end": True, **verdict} == footer
@@ -61,3 +68,142 @@ def test_an_adapter_at_fault_is_an_error_and_no_failure(
     assert [] == lines
     assert fault == junit.findall(".//error")[0].get("type")
     assert not junit.findall(".//failure")
+
+
+def validated(kind: str, values: object) -> Any:
+    """What keeps to the published schema."""
+    Draft202012Validator(SCHEMA | {"$ref": f"#/$defs/{kind}"}).validate(values)
+    return values
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with two results of level 0, good.ndjson and bad.ndjson, and what else was written of them."""
+    directory = tmp_path_factory.mktemp("results")
+    known = {
+        "known": 1,
+        "failures": [{"check": "§12.1", "reason": "<later>", "link": "https://example.org/1"}],
+    }
+    (directory / "known.json").write_text(json.dumps(validated("known", known)))
+    for name, status, more in (
+        ("good", 0, REFERENCE),
+        ("bad", 1, [*REFERENCE, "--like", "little-endian"]),
+        ("old", 0, [*REFERENCE, "--like", "little-endian"]),
+    ):
+        options = ["--known", str(directory / "known.json")] if name == "old" else []
+        for option, end in (("lines", "ndjson"), ("statement", "json"), ("badge", "svg"), ("junit", "xml")):
+            options += [f"--{option}", str(directory / f"{name}.{end}")]
+        assert status == main(["conform", "--level", "0", *options, "--", *more])
+    return directory
+
+
+@pytest.mark.parametrize("name", ["good", "bad", "old"])
+def test_lines_and_statement_keep_to_their_schema(results: Path, name: str) -> None:
+    """And what is left out of one does not."""
+    for line in (results / f"{name}.ndjson").read_text().splitlines():
+        values = validated("line", json.loads(line))
+        first = next(iter(values))
+        assert not Draft202012Validator(SCHEMA | {"$ref": "#/$defs/line"}).is_valid(
+            {key: value for key, value in values.items() if key != first}
+        )
+    validated("statement", json.loads((results / f"{name}.json").read_text()))
+    footer = json.loads((results / f"{name}.ndjson").read_text().splitlines()[-1])
+    del footer["end"]
+    validated("verdict", footer)
+
+
+def test_a_statement_says_what_was_found_and_who_says_so(results: Path) -> None:
+    """A level only where there is one; failures that are known, with their reasons."""
+    good, bad, old = (json.loads((results / f"{name}.json").read_text()) for name in ("good", "bad", "old"))
+    assert ("reference", 0, "frames") == (good["implementation"]["name"], good["level"], good["means"])
+    assert (None, "violates") == (bad["level"], bad["verdict"])
+    assert (None, "known-failures", "<later>") == (old["level"], old["verdict"], old["known"][0]["reason"])
+    assert all(
+        told["says"].startswith("Self-declared") and told["digests"] == digests() for told in (good, bad, old)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "green"),
+    [("good", "level 0", True), ("bad", "no level", False), ("old", "known failures", False)],
+)
+def test_a_badge_is_green_for_a_level_alone(results: Path, name: str, told: str, green: bool) -> None:
+    """And is an image that needs nothing else."""
+    drawn = ElementTree.parse(results / f"{name}.svg").getroot()
+    texts = [element.text or "" for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert told in texts[-1]
+    assert green is ("#1a7f37" in (results / f"{name}.svg").read_text())
+    assert "self-declared" in (results / f"{name}.svg").read_text()
+
+
+def test_a_page_puts_them_side_by_side(results: Path) -> None:
+    """A row for each level and clause, what failed below; whole HTML, and nothing of it from a network."""
+    page = results / "page.html"
+    files = [str(results / f"{name}.ndjson") for name in ("good", "bad", "old")]
+    assert 0 == main(["conform", "--html", str(page), *files])
+    text = page.read_text()
+    whole = ElementTree.fromstring(re.sub(r"<!DOCTYPE html>|<meta [^>]*>|<br>", "", text))
+    rows = {
+        (row.findtext("th") or "").strip(): [cell.get("class") for cell in row.findall("td")]
+        for row in whole.findall(".//tbody/tr")
+    }
+    assert ["passed", "failed", "known"] == rows["level 0"]
+    assert ["none", "none", "none"] == rows["level 3"] == rows["ADDR-2"]
+    assert "little-endian" in text
+    assert "&lt;later&gt;" in text
+    assert "<later>" not in text
+    assert not re.search(r"(src|href)=|url\(|@import", text)
+    failed = [entry.findtext("b") for entry in whole.findall(".//li")]
+    assert "frame-released-small" in failed
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda lines: lines[:-1], "there is no footer"),
+        (lambda lines: [*lines[:-1], lines[-1].rstrip("\n")], "there is no footer"),
+        (lambda lines: [lines[0], *lines[2:]], "cases were played, and"),
+        (lambda lines: lines[1:], "no result in format 1"),
+        (lambda lines: [lines[0].replace('"report": 1', '"report": 2'), *lines[1:]], "no result in format 1"),
+        (lambda lines: [*lines[:5], "{\n", *lines[5:]], "ndjson:6: is not JSON"),
+        (lambda lines: [], "no result in format 1"),
+    ],
+)
+def test_what_is_no_whole_result_is_refused(results: Path, tmp_path: Path, spoil: Any, told: str) -> None:
+    """With the place and the reason, and no page is made of it."""
+    lines = (results / "good.ndjson").read_text().splitlines(keepends=True)
+    spoilt = tmp_path / "spoilt.ndjson"
+    spoilt.write_text("".join(spoil(lines)))
+    with pytest.raises(Malformed, match=told):
+        read_result(spoilt)
+    assert 2 == main(["conform", "--html", str(tmp_path / "page.html"), str(spoilt)])
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_results_of_other_cases_are_not_put_beside_these(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They would say something else by the same name."""
+    text = (results / "good.ndjson").read_text().replace(digests()["cases"], "0" * 64)
+    (tmp_path / "other.ndjson").write_text(text)
+    assert 2 == main(["conform", "--html", str(tmp_path / "page.html"), str(tmp_path / "other.ndjson")])
+    assert "a result of other cases than this suite has" in capsys.readouterr().err
+
+
+def test_a_known_failure_is_skipped_in_junit(results: Path) -> None:
+    """Whoever reads it sees that it is not passed, and why."""
+    (suite,) = ElementTree.parse(results / "old.xml").getroot()
+    known = [element.get("message") or "" for element in suite.iter("skipped")]
+    assert (str(len(known)), "0") == (suite.get("skipped"), suite.get("failures"))
+    assert all("<later>" in message for message in known)
+
+
+def test_what_an_earlier_run_wrote_is_not_left_behind(tmp_path: Path) -> None:
+    """By an adapter that cannot be started."""
+    left = [tmp_path / name for name in ("lines", "statement", "badge", "junit")]
+    options = []
+    for file in left:
+        file.write_text("old")
+        options += [f"--{file.name}", str(file)]
+    assert 2 == main(["conform", *options, "--", "/no/such/adapter"])
+    assert not any(file.exists() and file.read_text() == "old" for file in left)
