@@ -88,7 +88,7 @@ class Result:
         if self.selection.names or (level == 3 and len(self.selection.seeds) < SEEDS):
             return False
         played = [outcome for outcome in self.outcomes if outcome.level <= level]
-        wanted = [job for job in _jobs(self.selection) if job.level <= level]
+        wanted = [job for job in jobs(self.selection) if job.level <= level]
         return (
             any(job.level == level for job in wanted)
             and len(played) == len(wanted)
@@ -106,36 +106,41 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class Job:
+    """A case or a random run, as one of the servers."""
+
     level: int
+    name: str
+    tested: str
     play: Callable[[Bench], Outcome]
 
 
-def _jobs(selection: Selection) -> Iterator[_Job]:
+def jobs(selection: Selection) -> Iterator[Job]:
     """Everything there is to play, in order."""
     for level in range(selection.level + 1):
         for case in selection.cases:
             if case.level == level and (not selection.names or case.name in selection.names):
                 for tested in ("",) if isinstance(case, FrameCase) else case.tested:
-                    yield _Job(level, partial(play, case=case, tested=tested))
+                    yield Job(level, case.name, tested, partial(play, case=case, tested=tested))
         if level == 3 and not selection.names:
             for seed in selection.seeds:
                 tested = ROLES[seed % len(ROLES)]
-                yield _Job(level, partial(play_seed, seed=seed, length=RUN_LENGTH, tested=tested))
+                playing = partial(play_seed, seed=seed, length=RUN_LENGTH, tested=tested)
+                yield Job(level, f"{SEED}{seed}", tested, playing)
 
 
 def planned(selection: Selection) -> int:
     """How much there is to play."""
-    return sum(1 for _ in _jobs(selection))
+    return sum(1 for _ in jobs(selection))
 
 
 def run(bench: Bench, selection: Selection, heard: Callable[[Outcome], None]) -> Result:
     """Play everything; `heard` is told of each outcome as it comes."""
-    jobs = list(_jobs(selection))
-    result = Result(selection, planned=len(jobs))
+    there_are = list(jobs(selection))
+    result = Result(selection, planned=len(there_are))
     try:
         for level in LEVELS:
-            for job in jobs:
+            for job in there_are:
                 if job.level == level:
                     outcome = job.play(bench)
                     result.outcomes.append(outcome)
