@@ -71,11 +71,10 @@ def worth(result: Result) -> str:
     """What a result is worth, in words."""
     if known := len(result.failed_as_known):
         return f"{known} known failures, and no level for that"
+    conforms = result.verdict == suite.CONFORMS
     if result.level is not None:
-        return f"level {result.level}"
-    if result.verdict == suite.CONFORMS:
-        return "in what was selected, which is not a whole level"
-    return "no level"
+        return f"level {result.level}" if conforms else f"though level {result.level} was reached"
+    return "in what was selected, which is not a whole level" if conforms else "no level"
 
 
 def _named(name: str, cases: Sequence[Case]) -> Case | None:

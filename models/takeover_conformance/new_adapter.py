@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from takeover_conformance import documents
+
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
@@ -40,14 +42,14 @@ def new_adapter(language: str, directory: Path) -> list[str]:
     skeleton = SKELETONS[language]
     with (directory / skeleton.file).open("x", encoding="utf-8") as file:
         file.write(skeleton.text())
-    conform = "takeover conform"
     return [
         f"{skeleton.file} is written: it says hello, and the rest is for your server to say.",
         "",
         *([f"  {skeleton.build}"] if skeleton.build else []),
-        f"  {conform} --smoke -- {skeleton.command}   what is wrong with its manners",
-        f"  {conform} --next -- {skeleton.command}    what to do next",
-        f"  {conform} -- {skeleton.command}           which level it reaches",
+        f"  takeover conform --smoke -- {skeleton.command}   what is wrong with its manners",
+        f"  takeover conform --next -- {skeleton.command}    what to do next",
+        f"  takeover conform -- {skeleton.command}           which level it reaches",
         "",
-        "models/ADAPTER.md is what it is asked and what it may answer, spec/PROTOCOL.md what a server has to do.",
+        f"what it is asked and may answer: {documents.adapter_file()}",
+        f"what a server has to do:         {documents.protocol_file()}",
     ]

@@ -56,10 +56,11 @@ class Pipes:
     def write(self, line: bytes, deadline: float) -> None:
         """Write a line; raises `AdapterFault` if nobody reads it, and `Ended`."""
         while line:
-            if not self._wait(deadline, to_write=True):
-                raise AdapterFault("hang", "it does not read what it is asked")
             try:
                 line = line[os.write(self._to, line) :]
+            except BlockingIOError:
+                if not self._wait(deadline, to_write=True):
+                    raise AdapterFault("hang", "it does not read what it is asked") from None
             except BrokenPipeError:
                 raise Ended from None
 

@@ -44,7 +44,7 @@ def failure(outcome: Outcome, case: Case | None, talk: Sequence[Exchange]) -> It
     """What failed, and how it came to it; `talk` is what was last asked and answered."""
     finding = outcome.finding
     assert finding is not None
-    yield outcome.case
+    yield f"{outcome.case} fails by {finding.name}"
     if case is not None:
         yield from _wrapped(case.why, "  the mistake: ", "    ")
     whose = {"": "the codec", "both": "both servers"}.get(outcome.tested, f"the {outcome.tested}")

@@ -1,7 +1,7 @@
 """The benchmarks: each figure as a ratio to a limit, or to a peer that is measured in the same run.
 
-    python -m tests.bench.run [queues] [drain] [copies] [failover] [rival] [writes] [idle] [steady] [address] [verify]
-                              [--runs N] [--seed S] [--json FILE]
+    python -m tests.bench.run [queues] [drain] [copies] [failover] [rival] [writes] [idle] [steady] [address]
+                              [exchanges] [verify] [--runs N] [--seed S] [--json FILE]
 
 Nothing here is a test: machines differ and are busy. A figure says how far the code is from what the machine allows at
 that moment; the load of the machine is told at the beginning and at the end.
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.bench.copies import copies
 from tests.bench.drain import drain
+from tests.bench.exchanges import exchanges
 from tests.bench.queues import queues
 from tests.bench.report import Figure, Report, seconds_of
 
@@ -80,8 +81,15 @@ def in_the_lab(report: Report, name: str, runs: int, seed: int) -> None:
         report.take(json.loads(found.read_text()))
 
 
-ALONE = {"queues": queues, "drain": drain, "copies": copies, "address": address, "verify": verify}
-NAMES = ("queues", "drain", "copies", *IN_THE_LAB, "address", "verify")
+ALONE = {
+    "queues": queues,
+    "drain": drain,
+    "copies": copies,
+    "address": address,
+    "exchanges": exchanges,
+    "verify": verify,
+}
+NAMES = ("queues", "drain", "copies", *IN_THE_LAB, "address", "exchanges", "verify")
 
 
 def main() -> None:

@@ -128,6 +128,21 @@ def test_one_that_hangs_in_a_line_is_told_so(tmp_path: Path) -> None:
     assert ("hang", b'{"id":1,"op":"hello","protocol":1}\n') == (caught.value.fault, caught.value.asked)
 
 
+def test_one_that_does_not_read_is_told_so(tmp_path: Path) -> None:
+    """When what it is asked does not fit into the pipe."""
+    deaf = adapter(
+        tmp_path, "pass", POLITE.replace("for line in sys.stdin:", "for line in [sys.stdin.readline()]:")
+    )
+    deaf_too = Adapter(
+        [sys.executable, "-c", (tmp_path / "fake.py").read_text() + "\nimport time; time.sleep(1000)"]
+    )
+    for fake, name in ((deaf, "exited"), (deaf_too, "hang")):
+        with pytest.raises(AdapterFault) as caught:
+            fake.ask(lines.Decode(b"x" * 500_000), 0.5)
+        assert name == caught.value.fault
+    assert "it does not read what it is asked" == caught.value.detail
+
+
 LINE = "json.dumps({'id': request['id'], 'do': 'refrain', 'clause': 'x', 'reason': 'y' * %d}) + '\\n'"
 
 

@@ -12,7 +12,7 @@ from takeover_conformance.blanks import BLANKS
 from takeover_conformance.cases import LEVELS, Case, FrameCase, RunCase, shipped
 from takeover_conformance.matrix import InProcess, kills
 from takeover_conformance.playing import Bench, Outcome
-from takeover_conformance.suite import CONFORMS, UNDECIDED, VIOLATES, Selection, run
+from takeover_conformance.suite import CONFORMS, SEEDS, UNDECIDED, VIOLATES, Result, Selection, run
 from takeover_conformance.variants import VARIANTS
 from takeover_conformance.wrappings import Wrong
 from takeover_conformance.wrong import WRONG
@@ -98,6 +98,34 @@ def test_the_command_tells_what_went_wrong(capsys: pytest.CaptureFixture[str]) -
     told = capsys.readouterr().out
     assert "PROTOCOL.md, QUEUE-4: only what is durable is reported" in told
     assert "again: takeover conform --case tells-reported-too-early -- COMMAND" in told
+
+
+def test_cases_of_another_format_are_not_played(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A newer suite's may mean something else."""
+    newer = [("newer.ndjson", b'{"cases":2}\n')]
+    monkeypatch.setattr("takeover_conformance.cases.files_of_cases", lambda: newer)
+    assert 2 == main(["conform", "--", *REFERENCE])
+    assert "newer.ndjson:1: this is no file of cases in format 1" in capsys.readouterr().err
+
+
+def test_an_unknown_level_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    """And there is no guessing which was meant."""
+    with pytest.raises(SystemExit) as ended:
+        main(["conform", "--level", "9", "--", *REFERENCE])
+    assert 2 == ended.value.code
+    assert "invalid choice: 9" in capsys.readouterr().err
+
+
+def test_a_few_cases_are_no_level(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """However they went; nor is level 3 reached with fewer random runs."""
+    report = tmp_path / "report.json"
+    assert main(["conform", "--case", "frame-released-small", "--json", str(report), "--", *REFERENCE]) == 0
+    assert {False} == set(json.loads(report.read_text())["levels"].values())
+    assert "in what was selected, which is not a whole level" in capsys.readouterr().out
+    result = Result(Selection((), 3, range(SEEDS - 1)))
+    assert not result.reached(3)
 
 
 @pytest.mark.parametrize(
