@@ -12,8 +12,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from takeover.cli import main
+from takeover_conformance.cases import shipped
+from takeover_conformance.matrix import InProcess
+from takeover_conformance.playing import Bench
 from takeover_conformance.reports import digests
 from takeover_conformance.saved import read_result
+from takeover_conformance.statement import badge
+from takeover_conformance.suite import VIOLATES, Selection, run
 from takeover_spec.codec import Malformed
 
 SCHEMA = json.loads(files("takeover_conformance").joinpath("reports.schema.json").read_text())
@@ -78,7 +83,7 @@ def validated(kind: str, values: object) -> Any:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with two results of level 0, good.ndjson and bad.ndjson, and what else was written of them."""
+    """A directory of results, good.ndjson to level 1 and others to level 0, and what else was written of them."""
     directory = tmp_path_factory.mktemp("results")
     known = {
         "known": 1,
@@ -89,11 +94,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("good", 0, REFERENCE),
         ("bad", 1, [*REFERENCE, "--like", "little-endian"]),
         ("old", 0, [*REFERENCE, "--like", "little-endian"]),
+        ("part", 0, REFERENCE),
     ):
         options = ["--known", str(directory / "known.json")] if name == "old" else []
+        options += ["--case", "frame-released-small"] if name == "part" else []
         for option, end in (("lines", "ndjson"), ("statement", "json"), ("badge", "svg"), ("junit", "xml")):
             options += [f"--{option}", str(directory / f"{name}.{end}")]
-        assert status == main(["conform", "--level", "0", *options, "--", *more])
+        level = "1" if name == "good" else "0"
+        assert status == main(["conform", "--level", level, *options, "--", *more])
     return directory
 
 
@@ -115,7 +123,8 @@ def test_lines_and_statement_keep_to_their_schema(results: Path, name: str) -> N
 def test_a_statement_says_what_was_found_and_who_says_so(results: Path) -> None:
     """A level only where there is one; failures that are known, with their reasons."""
     good, bad, old = (json.loads((results / f"{name}.json").read_text()) for name in ("good", "bad", "old"))
-    assert ("reference", 0, "frames") == (good["implementation"]["name"], good["level"], good["means"])
+    assert ("reference", 1) == (good["implementation"]["name"], good["level"])
+    assert "one server, its peer scripted" == good["means"]
     assert (None, "violates") == (bad["level"], bad["verdict"])
     assert (None, "known-failures", "<later>") == (old["level"], old["verdict"], old["known"][0]["reason"])
     assert all(
@@ -125,7 +134,7 @@ def test_a_statement_says_what_was_found_and_who_says_so(results: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "told", "green"),
-    [("good", "level 0", True), ("bad", "no level", False), ("old", "known failures", False)],
+    [("good", "level 1", True), ("bad", "no level", False), ("old", "known failures", False)],
 )
 def test_a_badge_is_green_for_a_level_alone(results: Path, name: str, told: str, green: bool) -> None:
     """And is an image that needs nothing else."""
@@ -136,10 +145,20 @@ def test_a_badge_is_green_for_a_level_alone(results: Path, name: str, told: str,
     assert "self-declared" in (results / f"{name}.svg").read_text()
 
 
+def test_a_badge_of_a_run_that_failed_is_not_green() -> None:
+    """Though a level below was reached."""
+    cases = tuple(case for case in shipped() if case.level < 2)
+    bench = Bench(lambda: InProcess("older-epoch-unanswered"))
+    result = run(bench, Selection(cases, 1, range(0)), lambda outcome: None)
+    assert (VIOLATES, 0) == (result.verdict, result.level)
+    assert "level 0" in badge(result)
+    assert "#1a7f37" not in badge(result)
+
+
 def test_a_page_puts_them_side_by_side(results: Path) -> None:
     """A row for each level and clause, what failed below; whole HTML, and nothing of it from a network."""
     page = results / "page.html"
-    files = [str(results / f"{name}.ndjson") for name in ("good", "bad", "old")]
+    files = [str(results / f"{name}.ndjson") for name in ("good", "bad", "old", "part")]
     assert 0 == main(["conform", "--html", str(page), *files])
     text = page.read_text()
     whole = ElementTree.fromstring(re.sub(r"<!DOCTYPE html>|<meta [^>]*>|<br>", "", text))
@@ -147,8 +166,8 @@ def test_a_page_puts_them_side_by_side(results: Path) -> None:
         (row.findtext("th") or "").strip(): [cell.get("class") for cell in row.findall("td")]
         for row in whole.findall(".//tbody/tr")
     }
-    assert ["passed", "failed", "known"] == rows["level 0"]
-    assert ["none", "none", "none"] == rows["level 3"] == rows["ADDR-2"]
+    assert ["passed", "failed", "known", "none"] == rows["level 0"] == rows["§12.1"]
+    assert {"none"} == {*rows["level 3"], *rows["ADDR-2"]}
     assert "little-endian" in text
     assert "&lt;later&gt;" in text
     assert "<later>" not in text

@@ -38,6 +38,7 @@ def test_good_manners_are_enough(like: list[str], capsys: pytest.CaptureFixture[
         ('"name": "my server",', "", "garbage: reply.name: is missing", '{"id": 1, "is": "metadata"'),
         ('{"is": "end"}]:', '{"is": "fin"}]:', "'fin' is no kind of", '"op":"hello"'),
         ('"id": asked["id"]', '"id": 1', "chatter: the request was 2", '"op":"decode"'),
+        (START, 'nothing = {"do": "start"', "for it is the first action", '"op":"start"'),
         (START, 'yield {"do": "begin"', "'begin' is no kind of", '"op":"start"'),
         ('"until": 0', '"until": "0"', "garbage: reply.until: '0' is not a whole number", '"op":"start"'),
         (START, 'raise SystemExit(4)\n            yield {"do": "start"', "exited: exited 4", '"op":"start"'),

@@ -12,7 +12,7 @@ from takeover_conformance.blanks import BLANKS
 from takeover_conformance.cases import LEVELS, Case, FrameCase, RunCase, shipped
 from takeover_conformance.matrix import InProcess, kills
 from takeover_conformance.playing import Bench, Outcome
-from takeover_conformance.suite import CONFORMS, SEEDS, UNDECIDED, VIOLATES, Result, Selection, run
+from takeover_conformance.suite import CONFORMS, SEEDS, UNDECIDED, VIOLATES, Result, Selection, jobs, run
 from takeover_conformance.variants import VARIANTS
 from takeover_conformance.wrappings import Wrong
 from takeover_conformance.wrong import WRONG
@@ -124,8 +124,11 @@ def test_a_few_cases_are_no_level(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["conform", "--case", "frame-released-small", "--json", str(report), "--", *REFERENCE]) == 0
     assert {False} == set(json.loads(report.read_text())["levels"].values())
     assert "in what was selected, which is not a whole level" in capsys.readouterr().out
-    result = Result(Selection((), 3, range(SEEDS - 1)))
-    assert not result.reached(3)
+    for seeds in (SEEDS, SEEDS - 1):
+        whole = Selection(CASES, 3, range(seeds))
+        passed = [Outcome(job.name, job.level, job.tested, None) for job in jobs(whole)]
+        result = Result(whole, passed, len(passed))
+        assert (CONFORMS, 3 if seeds == SEEDS else 2) == (result.verdict, result.level)
 
 
 @pytest.mark.parametrize(
