@@ -9,7 +9,11 @@ message that it is of, or `null` if it is of none. A *run* is of a higher level:
   question of the kind that it answers;
 - a check of what the tested server did or said since the check before: `{"must": {"do": "take-role", "epoch": 2}}`,
   `{"never": {"say": "promised"}}`, `{"must": {"close": "peer"}}`, `{"must": {"accept": false}}` of an operator's order;
-  with `"who"` it is about that server, whosever it is.
+  with `"who"` it is about that server, whosever it is, and with `"clause"` it belongs to that one.
+
+A *moment* is a run of one server, in two parts that many share: `{"in": SITUATION, "meets": EVENT, …}`. The situation
+is a line before it: what is on the server's disk (`finds`, as in a trace's header), and the steps that lead on from
+there. The event is one too, and says what it may bring out; its steps, which differ with the place, are the moment's.
 
 Whatever a run checks, the rules judge every action, what a frame says has to be so, and the properties are looked at
 all the time. So where the rules leave a choice, every choice passes.
@@ -21,6 +25,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -28,7 +33,9 @@ from typing import Any
 
 from takeover_models.decisions import Decision, parse_decision
 from takeover_models.setup import Setup, parse_setup
-from takeover_spec.codec import Malformed, parse_json, shown
+from takeover_spec.codec import Malformed, parse_json, plain, shown
+from takeover_spec.knowledge import Knowledge
+from takeover_spec.trace import parse_header
 
 FORMAT = 1
 """The version of the format; the first line of a file says it."""
@@ -64,9 +71,24 @@ class Check:
 
     must: bool
     pattern: dict[str, Any]
+    clause: str = ""
+    """Which clause it belongs to; empty for the case's first."""
 
 
 Step = Decision | Tell | Check
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What many runs of one server begin with."""
+
+    told: str
+    """Where it is, after *a server that…*."""
+    tested: str
+    setup: Setup
+    finds: Knowledge
+    """What is on its disk."""
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +102,8 @@ class FrameCase:
     frame: bytes
     message: dict[str, Any] | None
     level: int = 0
+    counts: bool = True
+    """Whoever does nothing does not pass it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +121,19 @@ class RunCase:
     tested: tuple[str, ...]
     """As which of `ROLES` it is played."""
     steps: tuple[Step, ...]
+    situation: Situation | None = None
+    """What comes before the steps, if this is a moment."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it asks for something to be done: safety alone whoever does nothing has."""
+        return any(step.must if isinstance(step, Check) else step == RECOVER for step in self.steps)
 
 
 Case = FrameCase | RunCase
+
+RECOVER = Decision("recover")
+"""After it the pair has to be whole again."""
 
 
 def shipped() -> list[Case]:
@@ -121,43 +155,90 @@ def read(name: str, text: bytes) -> list[Case]:
     header = parse_json(lines[0], f"{name}:1") if lines else {}
     if header.get("cases") != FORMAT:
         raise Malformed(f"{name}:1", f"this is no file of cases in format {FORMAT}")
-    return [_case(parse_json(line, f"{name}:{n}"), f"{name}:{n}") for n, line in enumerate(lines[1:], 2)]
+    reader = _Reader()
+    found = (
+        reader.case(parse_json(line, f"{name}:{n}"), f"{name}:{n}") for n, line in enumerate(lines[1:], 2)
+    )
+    return [case for case in found if case is not None]
 
 
-def _case(values: dict[str, Any], where: str) -> Case:
-    try:
-        clauses = tuple(values["clauses"])
-        if "frame" in values:
-            frame = base64.b64decode(values["frame"], validate=True)
-            return FrameCase(values["name"], clauses, values["why"], frame, values["message"])
-        tested = tuple(values["tested"])
-        if values["level"] not in LEVELS or not set(tested) <= set(ROLES):
-            raise ValueError("its level or who is tested is unknown")
+class _Reader:
+    """Reads the lines of a file, and knows what those before have said."""
+
+    def __init__(self) -> None:
+        self.situations: dict[str, Situation] = {}
+        self.events: dict[str, str] = {}
+
+    def case(self, values: dict[str, Any], where: str) -> Case | None:
+        """The case of a line; None if it only says what others are made of."""
+        try:
+            if "frame" in values:
+                frame = base64.b64decode(values["frame"], validate=True)
+                clauses = tuple(values["clauses"])
+                return FrameCase(values["name"], clauses, values["why"], frame, values["message"])
+            if "situation" in values:
+                self.situations[values["situation"]] = situation_of(values, where)
+                return None
+            if "event" in values:
+                self.events[values["event"]] = values["why"]
+                return None
+            return self._moment(values) if "in" in values else _run(values)
+        except KeyError as missing:
+            raise Malformed(where, f"{missing} is missing") from None
+        except (ValueError, TypeError) as problem:
+            raise Malformed(where, str(problem)) from None
+
+    def _moment(self, values: dict[str, Any]) -> RunCase:
+        situation = self.situations[values["in"]]
+        why = f"{self.events[values['meets']]}, at a server that {situation.told}"
         return RunCase(
-            values["name"],
-            values["level"],
-            clauses,
-            values["why"],
-            values["origin"],
-            parse_setup(values["setup"]),
-            tested,
-            tuple(_steps(values["steps"])),
+            f"{values['in']}-meets-{values['meets']}",
+            1,
+            tuple(values["clauses"]),
+            why,
+            "moment",
+            situation.setup,
+            (situation.tested,),
+            tuple(steps_of(values["steps"])),
+            situation,
         )
-    except KeyError as missing:
-        raise Malformed(where, f"{missing} is missing") from None
-    except (ValueError, TypeError) as problem:
-        raise Malformed(where, str(problem)) from None
 
 
-def _steps(steps: list[Any]) -> Iterator[Step]:
+def situation_of(values: dict[str, Any], where: str) -> Situation:
+    """The situation of a line. Raises `Malformed`, and what a missing value raises."""
+    setup = parse_setup(values["setup"])
+    header = {"trace": 1, "party": values["as"], "pair": "model", "constants": plain(setup.constants())}
+    found = parse_header(json.dumps(header | {"found": values["finds"]}), where).found
+    assert isinstance(found, Knowledge)
+    return Situation(values["why"], values["as"], setup, found, tuple(steps_of(values["steps"])))
+
+
+def _run(values: dict[str, Any]) -> RunCase:
+    clauses, tested = tuple(values["clauses"]), tuple(values["tested"])
+    if values["level"] not in LEVELS or not set(tested) <= set(ROLES):
+        raise ValueError("its level or who is tested is unknown")
+    return RunCase(
+        values["name"],
+        values["level"],
+        clauses,
+        values["why"],
+        values["origin"],
+        parse_setup(values["setup"]),
+        tested,
+        tuple(steps_of(values["steps"])),
+    )
+
+
+def steps_of(steps: list[Any]) -> Iterator[Step]:
+    """Steps, as they are in a line. Raises `ValueError`."""
     for step in steps:
         match step:
             case str():
                 yield parse_decision(step)
             case {"must": dict() as pattern}:
-                yield Check(True, pattern)
+                yield Check(True, pattern, step.get("clause", ""))
             case {"never": dict() as pattern}:
-                yield Check(False, pattern)
+                yield Check(False, pattern, step.get("clause", ""))
             case {"from": "peer" | "witness" as sender, "frame": str() as frame}:
                 try:
                     yield Tell(sender, None, base64.b64decode(frame, validate=True))

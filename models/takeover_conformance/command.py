@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from takeover.cli import Exit
@@ -28,6 +30,7 @@ from takeover_conformance.page import page
 from takeover_conformance.playing import SEED, Bench, Outcome, play_decisions
 from takeover_conformance.process import Adapter
 from takeover_conformance.saved import read_results
+from takeover_conformance.sharing import Helpers
 from takeover_conformance.smoke import smoke
 from takeover_conformance.statement import badge, statement
 from takeover_conformance.talk import Talk
@@ -167,6 +170,10 @@ def _judge(bench: Bench, selection: suite.Selection, arguments: argparse.Namespa
     return Exit.HOLDS if result.verdict in holds else undecided
 
 
+def _helpers(arguments: argparse.Namespace) -> Helpers:
+    return Helpers(partial(Adapter, arguments.adapter), len(os.sched_getaffinity(0)))
+
+
 def _played(
     bench: Bench,
     selection: suite.Selection,
@@ -175,7 +182,7 @@ def _played(
     spectator: Spectator,
 ) -> suite.Result:
     if not arguments.lines:
-        return suite.run(bench, selection, spectator.hear)
+        return suite.run(bench, selection, spectator.hear, _helpers(arguments))
     with arguments.lines.open("w") as file:
         lines = reports.Lines(file, metadata, selection)
 
@@ -183,6 +190,6 @@ def _played(
             spectator.hear(outcome)
             lines.add(outcome)
 
-        result = suite.run(bench, selection, heard)
+        result = suite.run(bench, selection, heard, _helpers(arguments))
         lines.close(result)
     return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from takeover.errors import TakeoverError
 from takeover_spec.codec import shown
 
@@ -36,3 +38,13 @@ class AdapterFault(TakeoverError):
         """The end of what it wrote on its standard error."""
         told = f": {shown(line.decode(errors='replace'))}" if line else ""
         super().__init__(f"{fault}: {detail}{told}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As another process is told of it."""
+        return _fault_of, (self.fault, self.detail, self.line, self.asked, self.errors)
+
+
+def _fault_of(fault: str, detail: str, line: bytes, asked: bytes, errors: tuple[str, ...]) -> AdapterFault:
+    told = AdapterFault(fault, detail, line)
+    told.asked, told.errors = asked, errors
+    return told

@@ -171,3 +171,9 @@ def _made(name: str, why: str, frame: bytes, message: Made | None) -> Made:
 def file_text(cases: Iterator[Made]) -> str:
     """A file of cases."""
     return "".join(json.dumps(line, ensure_ascii=True) + "\n" for line in [{"cases": FORMAT}, *cases])
+
+
+def compact_text(cases: Iterator[Made]) -> str:
+    """A file of many cases."""
+    lines = (json.dumps(line, separators=(",", ":")) for line in cases)
+    return "".join(f"{line}\n" for line in [json.dumps({"cases": FORMAT}), *lines])

@@ -1,4 +1,4 @@
-"""Make the cases that are made: the frames, and for each mistake the shortest run that was found to tell it.
+"""Make the cases that are made: the frames, the moments, and for each mistake a short run that was found to tell it.
 
     python -m takeover_conformance.making DIRECTORY
 
@@ -14,9 +14,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from takeover_conformance.cases import ROLES
-from takeover_conformance.golden import Made, file_text, frame_cases
+from takeover_conformance.golden import Made, compact_text, file_text, frame_cases
 from takeover_conformance.matrix import InProcess
+from takeover_conformance.moments import file_lines, moments
 from takeover_conformance.playing import Bench, Outcome, play_seed, shortest
+from takeover_conformance.situations import situations
 from takeover_conformance.wrappings import Wrong
 from takeover_conformance.wrong import WRONG
 from takeover_models.decisions import Decision
@@ -65,12 +67,19 @@ def run_cases() -> Iterator[Made]:
         yield from (made for made in workers.map(telling, mistakes) if made is not None)
 
 
+def moment_lines() -> Iterator[Made]:
+    """All moments, and what they are made of."""
+    with ProcessPoolExecutor() as workers:
+        yield from file_lines(workers.map(moments, situations()))
+
+
 def main() -> None:
     """Write the files into a directory."""
     parser = argparse.ArgumentParser(prog="takeover_conformance.making", description="make the cases anew")
     parser.add_argument("directory", type=Path)
     directory = parser.parse_args().directory
     (directory / "frames.ndjson").write_text(file_text(frame_cases()))
+    (directory / "moments.ndjson").write_text(compact_text(moment_lines()))
     (directory / "mistakes.ndjson").write_text(file_text(run_cases()))
 
 

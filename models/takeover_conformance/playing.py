@@ -14,12 +14,14 @@ from typing import Any
 
 from takeover_conformance import lines
 from takeover_conformance.adapter_host import AdapterHost
-from takeover_conformance.cases import Case, Check, FrameCase, RunCase, Tell
+from takeover_conformance.alone import alone_in_its, found_image
+from takeover_conformance.cases import Case, Check, FrameCase, RunCase, Situation, Tell
 from takeover_conformance.lines import Metadata
 from takeover_conformance.process import Asked
 from takeover_models.decisions import Decision
 from takeover_models.findings import Finding
 from takeover_models.host import Surroundings
+from takeover_models.images import Disk
 from takeover_models.server_host import ServerHost
 from takeover_models.setup import Setup
 from takeover_models.shrink import shortened
@@ -34,8 +36,8 @@ from takeover_spec.words import Identity
 SEED = "seed-"
 """How the name of a run that comes of a seed begins."""
 
-_ANSWERED = {"promised": "ask-promise", "leased": "ask-lease"}
-"""Which question an answer returns the run and the time of."""
+_ANSWERED = {"promised": "ask-promise", "leased": "ask-lease", "recorded": "declare-eligible"}
+"""Which question an answer repeats, as far as it does not say otherwise."""
 
 
 class Unmet(Finding):
@@ -95,8 +97,10 @@ def play(bench: Bench, case: Case, tested: str) -> Outcome:
     if isinstance(case, FrameCase):
         return Outcome(case.name, 0, tested, _frame(bench.adapter(0), case))
     world = bench.world(case.setup, tested)
-    run = _Run(world, case, tested)
+    run = Playing(world, case, tested)
     try:
+        if case.situation is not None:
+            run.enter(case.situation)
         for step in case.steps:
             run.take(step)
     except Finding as finding:
@@ -170,7 +174,7 @@ def _same(clause: str, frame: bytes, message: wire.Message) -> Finding | None:
     return None if said == message else Unmet(clause, f"{message} is made a frame that says {said}")
 
 
-class _Run:
+class Playing:
     """One run, and how far its checks have looked."""
 
     def __init__(self, world: World, case: RunCase, tested: str) -> None:
@@ -181,7 +185,15 @@ class _Run:
         """For each server, how much of its actions, words and answers earlier checks have seen."""
         self.checking = False
 
+    def enter(self, situation: Situation) -> None:
+        """Put the server where the situation says."""
+        alone_in_its(self.world)
+        self.world.servers[self.tested].disk = Disk(found_image(situation.finds))
+        for step in situation.steps:
+            self.take(step)
+
     def take(self, step: Decision | Tell | Check) -> None:
+        """Take one step. Raises `Finding`."""
         if isinstance(step, Check):
             self.checking = True
             self._check(step)
@@ -211,10 +223,11 @@ class _Run:
         if tell.frame is not None:
             host.told(tell.sender, tell.frame, None)
             return
-        message = self._message(host, tell.message or {})
+        message = self.message(host, tell.message or {})
         host.told(tell.sender, wire.encode(message), message)
 
-    def _message(self, host: AdapterHost, said: dict[str, Any]) -> wire.Message:
+    def message(self, host: AdapterHost, said: dict[str, Any]) -> wire.Message:
+        """What is said, filled up from the server's last question. Raises `Unmet` if there was none."""
         values = dict(said)
         kind = values.pop("kind")
         question = _ANSWERED.get(kind)
@@ -249,7 +262,7 @@ class _Run:
             there = any(m is not None and _matches(pattern, "say", m) for _, m in said)
         if there is not check.must:
             wanted = "should have" if check.must else "should not have"
-            raise Unmet(self.case.clauses[0], f"the {host.party} {wanted}: {_told(pattern)}")
+            raise Unmet(check.clause or self.case.clauses[0], f"the {host.party} {wanted}: {_told(pattern)}")
 
 
 def _matches(pattern: dict[str, Any], key: str, thing: object) -> bool:

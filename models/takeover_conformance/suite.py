@@ -1,7 +1,8 @@
 """The whole suite against one command: which cases there are, how each level went, and the one verdict.
 
-A level is reached when every case of it was played and passed, and so were those below. The levels are played upwards;
-one that was not reached ends the run, for what comes after it would only say the same again.
+A level is reached when every case of it was played and passed, and so were those below; and if one of them counted, for
+some ask only that nothing wrong is done. The levels are played upwards; one that was not reached ends the run, for what
+comes after it would only say the same again.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from takeover_conformance.cases import LEVELS, ROLES, Case, FrameCase
 from takeover_conformance.faults import AdapterFault
 from takeover_conformance.known import Known, stale
 from takeover_conformance.playing import SEED, Bench, Outcome, play, play_seed, shortest
+from takeover_conformance.sharing import Helpers, played
 from takeover_models.decisions import Decision
 
 RUN_LENGTH = 40
 """How many decisions a random run has."""
 
-SEEDS = 120
+SEEDS = 30
 """How many random runs there are, if nobody says otherwise; who is tested in one goes round by its seed."""
 
 CONFORMS, KNOWN, VIOLATES, UNDECIDED = "conforms", "known-failures", "violates", "undecided"
@@ -84,13 +86,14 @@ class Result:
         return max(reached) if reached else None
 
     def reached(self, level: int) -> bool:
-        """Whether all of this level and those below was played and passed, with no fewer random runs than usual."""
+        """Whether all of this level and those below was played and passed, with something among it that counts, and no
+        fewer random runs than usual."""
         if self.selection.names or (level == 3 and len(self.selection.seeds) < SEEDS):
             return False
         played = [outcome for outcome in self.outcomes if outcome.level <= level]
         wanted = [job for job in jobs(self.selection) if job.level <= level]
         return (
-            any(job.level == level for job in wanted)
+            any(job.level == level and job.counts for job in wanted)
             and len(played) == len(wanted)
             and all(outcome.finding is None for outcome in played)
         )
@@ -113,6 +116,8 @@ class Job:
     name: str
     tested: str
     play: Callable[[Bench], Outcome]
+    counts: bool = True
+    """It asks for something to be done."""
 
 
 def jobs(selection: Selection) -> Iterator[Job]:
@@ -121,7 +126,7 @@ def jobs(selection: Selection) -> Iterator[Job]:
         for case in selection.cases:
             if case.level == level and (not selection.names or case.name in selection.names):
                 for tested in ("",) if isinstance(case, FrameCase) else case.tested:
-                    yield Job(level, case.name, tested, partial(play, case=case, tested=tested))
+                    yield Job(level, case.name, tested, partial(play, case=case, tested=tested), case.counts)
         if level == 3 and not selection.names:
             for seed in selection.seeds:
                 tested = ROLES[seed % len(ROLES)]
@@ -134,20 +139,21 @@ def planned(selection: Selection) -> int:
     return sum(1 for _ in jobs(selection))
 
 
-def run(bench: Bench, selection: Selection, heard: Callable[[Outcome], None]) -> Result:
-    """Play everything; `heard` is told of each outcome as it comes."""
+def run(
+    bench: Bench, selection: Selection, heard: Callable[[Outcome], None], helpers: Helpers | None = None
+) -> Result:
+    """Play everything, with help if there is any; `heard` is told of each outcome as it comes."""
     there_are = list(jobs(selection))
     result = Result(selection, planned=len(there_are))
     try:
         for level in LEVELS:
-            for job in there_are:
-                if job.level == level:
-                    outcome = job.play(bench)
-                    result.outcomes.append(outcome)
-                    heard(outcome)
+            for outcome in played(bench, [job for job in there_are if job.level == level], helpers):
+                result.outcomes.append(outcome)
+                heard(outcome)
             if result.failed:
                 failed = result.failed[0]
-                result.shortest = shortest(bench, failed) if failed.case.startswith(SEED) else ()
+                of_a_seed = failed.case.startswith(SEED) and failed.world is not None
+                result.shortest = shortest(bench, failed) if of_a_seed else ()
                 break
     except AdapterFault as fault:
         result.fault = fault

@@ -1,12 +1,15 @@
 """The cases are what they should be: readable, made as they say, and about every clause."""
 
+import json
 import re
 from importlib.resources import files
 
 import pytest
 
 from takeover_conformance.cases import LEVELS, UNTESTED, FrameCase, RunCase, read, shipped
-from takeover_conformance.golden import file_text, frame_cases
+from takeover_conformance.golden import compact_text, file_text, frame_cases
+from takeover_conformance.making import moment_lines
+from takeover_conformance.situations import situations
 from takeover_conformance.wrong import WRONG
 from takeover_spec.codec import Malformed
 from takeover_spec.rules import RULES
@@ -39,6 +42,26 @@ def test_the_frames_are_made_as_they_are_shipped() -> None:
     assert made == [case for case in CASES if isinstance(case, FrameCase)]
     file = files("takeover_conformance").joinpath("cases", "frames.ndjson")
     assert file.read_text() == file_text(frame_cases())
+
+
+def test_the_moments_are_made_as_they_are_shipped() -> None:
+    """Byte for byte: the reference server is led through all of them, and does what its duty is."""
+    file = files("takeover_conformance").joinpath("cases", "moments.ndjson")
+    made = compact_text(moment_lines())
+    same = file.read_text() == made
+    assert same, "make them again: python -m takeover_conformance.making models/takeover_conformance/cases"
+
+
+def test_a_situation_is_met_once() -> None:
+    """No two of them are the same server, by what it knows and what it was told."""
+    made = list(situations())
+    assert len(made) == len({json.dumps([s.me, s.setup, s.past, s.present]) for s in made})
+
+
+def test_there_are_thousands_of_cases_and_many_count() -> None:
+    """What only asks that nothing wrong is done is not counted."""
+    assert len(CASES) >= 5000
+    assert sum(case.counts for case in CASES) >= 2000
 
 
 def test_every_run_of_a_mistake_names_one() -> None:

@@ -16,10 +16,11 @@ def ignore(outcome: Outcome) -> None:
 
 
 def test_it_conforms() -> None:
-    """All cases of all levels, and random runs; through pipes, in Node.js."""
+    """All cases of all levels but most of the moments, and random runs; through pipes, in Node.js."""
     node = shutil.which("node")
     assert node, "Node.js is missing: apt-get install nodejs"
     bench = Bench(lambda: Adapter([node, str(ADAPTER)]))
-    result = run(bench, Selection(tuple(shipped()), 3, range(20)), ignore)
+    cases = [case for n, case in enumerate(shipped()) if n % 40 == 0 or "-meets-" not in case.name]
+    result = run(bench, Selection(tuple(cases), 3, range(20)), ignore)
     assert [] == [f"{outcome.case} {outcome.tested}: {outcome.finding}" for outcome in result.failed]
     assert result.verdict == CONFORMS, result.fault

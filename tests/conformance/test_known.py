@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from takeover.cli import main
+from takeover_conformance.cases import shipped
 from takeover_conformance.known import Known, read_known, stale
 from takeover_conformance.suite import KNOWN, VIOLATES
 from takeover_spec.codec import Malformed
@@ -47,8 +48,10 @@ def test_what_is_known_does_not_fail_the_run(
     assert "verdict: known-failures, 1 known failures, and no level for that" in capsys.readouterr().out
 
 
-def test_the_runs_above_a_known_failure_are_played(tmp_path: Path) -> None:
+def test_the_runs_above_a_known_failure_are_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And its level is not reached, nor one above it."""
+    few = [case for case in shipped() if "-meets-" not in case.name]
+    monkeypatch.setattr("takeover_conformance.command.shipped", lambda: few)
     options = ["--level", "1"]
     status, verdict = judged(tmp_path, WRONG, {"check": "§12.1"}, options=options)
     assert (0, KNOWN, None) == (status, verdict["verdict"], verdict["level"])

@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,18 @@ from takeover.cli import main
 from takeover_conformance.blanks import BLANKS
 from takeover_conformance.cases import LEVELS, Case, FrameCase, RunCase, shipped
 from takeover_conformance.matrix import InProcess, kills
-from takeover_conformance.playing import Bench, Outcome
+from takeover_conformance.playing import Bench, Outcome, play
+from takeover_conformance.process import Adapter
+from takeover_conformance.sharing import Helpers
 from takeover_conformance.suite import CONFORMS, SEEDS, UNDECIDED, VIOLATES, Result, Selection, jobs, run
 from takeover_conformance.variants import VARIANTS
 from takeover_conformance.wrappings import Wrong
 from takeover_conformance.wrong import WRONG
 
 CASES = tuple(shipped())
+MOMENTS = [case for case in CASES if isinstance(case, RunCase) and case.situation is not None]
+SOME = tuple(case for case in CASES if case not in MOMENTS) + tuple(MOMENTS[::20])
+"""All cases but the moments, of which there are thousands; and some of those."""
 REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
 
 
@@ -32,8 +38,8 @@ def judged(like: str, cases: tuple[Case, ...], seeds: int) -> tuple[str, list[st
 
 
 def test_the_reference_conforms() -> None:
-    """All cases, and random runs."""
-    assert (CONFORMS, []) == judged("", CASES, seeds=6)
+    """In the cases, and in random runs. It is led through the other moments when they are made again."""
+    assert (CONFORMS, []) == judged("", SOME, seeds=6)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -43,7 +49,8 @@ def test_what_is_legal_conforms(variant: str) -> None:
     once = [
         case if isinstance(case, FrameCase) else replace(case, tested=case.tested[-1:]) for case in written
     ]
-    assert (CONFORMS, []) == judged(variant, tuple(once), seeds=1)
+    counting = [case for case in MOMENTS if case.counts][list(VARIANTS).index(variant) :: 12]
+    assert (CONFORMS, []) == judged(variant, (*once, *counting), seeds=1)
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.name)
@@ -51,19 +58,77 @@ def test_every_mistake_is_caught_for_what_it_is(wrong: Wrong) -> None:
     """By a case, and by a check that belongs to a clause that it is about."""
     made = f"mistake {wrong.name},"
     own = [case for case in CASES if isinstance(case, RunCase) and made in case.origin]
-    others = [case for case in CASES if case not in own]
+    others = [case for case in SOME if case not in own]
     others.sort(key=lambda case: (set(case.clauses).isdisjoint(wrong.clauses), case.level))
-    assert any(kill.clause in wrong.clauses for kill in kills(wrong, [*own, *others]))
+    assert any(kill.clause in wrong.clauses for kill in kills(wrong, [*own, *others, *MOMENTS]))
 
 
 @pytest.mark.parametrize("blank", BLANKS)
 @pytest.mark.parametrize("level", LEVELS)
 def test_what_does_nothing_reaches_no_level(blank: str, level: int) -> None:
     """Safety alone is cheap: at every level there is something that has to be done."""
-    cases = tuple(case for case in CASES if case.level == level)
+    cases = tuple(case for case in SOME if case.level == level)
     result = run(Bench(lambda: InProcess(blank)), Selection(cases, level, range(0)), ignore)
     assert result.verdict == VIOLATES
     assert not result.reached(level)
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+def test_what_does_nothing_passes_nothing_that_counts(blank: str) -> None:
+    """What it passes asks only that nothing wrong is done."""
+    bench = Bench(lambda: InProcess(blank))
+    for case in SOME:
+        if case.counts:
+            for tested in ("",) if isinstance(case, FrameCase) else case.tested:
+                assert play(bench, case, tested).finding is not None, case.name
+
+
+def test_a_level_is_not_reached_by_safety_alone() -> None:
+    """Though every case was passed."""
+    safety = tuple(case for case in MOMENTS[::50] if not case.counts)
+    result = run(Bench(InProcess), Selection((*safety, *_frames()), 1, range(0)), ignore)
+    assert result.verdict == CONFORMS
+    assert result.reached(0)
+    assert not result.reached(1)
+
+
+def _frames() -> list[Case]:
+    return [case for case in CASES if isinstance(case, FrameCase)]
+
+
+def test_several_processes_say_what_one_does() -> None:
+    """The same outcomes in the same order; what failed first has a world to be shown."""
+    cases = (*_frames(), *MOMENTS[::40])
+    start = partial(InProcess, "older-epoch-unanswered")
+    alone = run(Bench(start), Selection(cases, 1, range(0)), ignore)
+    shared = run(Bench(start), Selection(cases, 1, range(0)), ignore, Helpers(start, 2))
+    assert [_told(outcome) for outcome in alone.outcomes] == [_told(outcome) for outcome in shared.outcomes]
+    assert shared.failed
+    assert shared.failed[0].world is not None
+
+
+def _told(outcome: Outcome) -> tuple[str, str, str]:
+    return outcome.case, outcome.tested, str(outcome.finding)
+
+
+def test_a_fault_in_another_process_is_told_in_full() -> None:
+    """The line that was asked, and what was wrong."""
+    start = partial(Adapter, [sys.executable, "-c", _BREAKS_OFF])
+    cases = (*_frames(), *MOMENTS[:60])
+    result = run(Bench(start), Selection(cases, 1, range(0)), ignore, Helpers(start, 2))
+    assert result.verdict == UNDECIDED
+    assert result.fault is not None
+    assert "exited" == result.fault.fault
+    assert b"decode" in result.fault.asked
+
+
+_BREAKS_OFF = """
+import sys
+sys.stdin.readline()
+print('{"id":1,"is":"metadata","protocol":1,"name":"x","version":"1","language":"x"}')
+print('{"id":1,"is":"end"}', flush=True)
+sys.stdin.readline()
+"""
 
 
 def test_a_run_of_nothing_is_no_pass() -> None:
@@ -83,11 +148,11 @@ def test_a_level_is_not_reached_over_one_that_was_not() -> None:
 def test_the_command_judges_a_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Through pipes, with a report."""
     report = tmp_path / "report.json"
-    assert main(["conform", "--level", "1", "--json", str(report), "--", *REFERENCE]) == 0
+    assert main(["conform", "--level", "0", "--json", str(report), "--", *REFERENCE]) == 0
     told = json.loads(report.read_text())
     assert "conforms" == told["verdict"]
-    assert {"0": True, "1": True, "2": False, "3": False} == told["levels"]
-    assert told["planned"] == told["played"] > len([case for case in CASES if isinstance(case, FrameCase)])
+    assert {"0": True, "1": False, "2": False, "3": False} == told["levels"]
+    assert told["planned"] == told["played"] == len(_frames())
     assert "verdict: conforms" in capsys.readouterr().out
 
 
