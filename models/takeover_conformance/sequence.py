@@ -12,11 +12,14 @@ from takeover_models.network import TOLD_MAX
 from takeover_spec import wire
 from takeover_spec.codec import kind_of, plain
 
-LANE = 42
+LANE = 47
 """How far apart two lifelines are, in characters."""
 
 ROWS_MAX = 14
 """How many messages are shown; the last ones."""
+
+_RECENT = 8
+"""How many different messages back one is looked for, to be left out if it is there."""
 
 _PLACES = {"0": 0, "1": 1, "w": 2}
 _MARGIN = 12
@@ -45,13 +48,12 @@ def diagram(said: Sequence[Said], tested: str) -> Iterator[str]:
 
 
 def _without_repetition(said: Sequence[Said]) -> Iterator[Said | None]:
-    """The messages; None in the place of one round of heartbeats or several."""
+    """The messages; None in the place of those that only say again what was said."""
     seen: list[tuple[str, str]] = []
     skipping = False
     for now_ns, link, message in said:
         what = (link, word(message))
-        beat = isinstance(message, wire.AskPromise | wire.Promised | wire.AskLease | wire.Leased)
-        if beat and what in seen[-8:]:
+        if what in seen[-_RECENT:]:
             if not skipping:
                 yield None
             skipping = True

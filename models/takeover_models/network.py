@@ -17,7 +17,7 @@ LINKS = ("01", "10", "0w", "w0", "1w", "w1")
 
 CHANNEL = ("01", "10")
 
-TOLD_MAX = 24
+TOLD_MAX = 240
 """How many of the last messages are remembered, to be shown to a person."""
 
 LETTERS_MAX = 400
