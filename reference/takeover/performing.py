@@ -71,6 +71,8 @@ class Performer:
         """How many there were in this run, by clause."""
         self.copy_wanted = False
         """A copy for the peer is to be taken as soon as everything logged is carried out."""
+        self.identity_flaw = ""
+        """Why the public identity could not be enabled, the last time that was tried; empty if it could."""
         self._acknowledged_alone = False
         self._enabled = False
         self._disk = asyncio.Lock()  # held while a thread waits for the disk
@@ -251,6 +253,7 @@ class Performer:
             case act.Enable(until):
                 await self._enable(until)
             case act.Disable():
+                self.identity_flaw = ""
                 await self._node.identity.disable()
             case act.StartInterception():
                 self._node.offers.accept()
@@ -284,7 +287,9 @@ class Performer:
     async def _enable(self, until: int) -> None:
         try:
             await self._node.identity.enable(until)
+            self.identity_flaw = ""
         except (EnvironmentFault, CallerError) as error:
+            self.identity_flaw = str(error)
             # Late, or the guard is gone. The core sees by its own clock whether a grant is left, and tries again.
             log.error("the public identity cannot be enabled: %s", error, extra={"fields": {"until": until}})
             await self._node.identity.disable()

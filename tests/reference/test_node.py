@@ -7,7 +7,7 @@ import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
@@ -15,7 +15,7 @@ from takeover.commands.key_making import make_keys
 from takeover.config import load_node
 from takeover.control.status import status_of_node
 from takeover.core import events as ev
-from takeover.errors import DiskFull
+from takeover.errors import DiskFull, EnvironmentFault
 from takeover.interception import NotAccepted
 from takeover.linux import boottime_ns
 from takeover.node import DISK_LOOK_S, DISK_QUICK_S, Node
@@ -88,6 +88,46 @@ def test_what_it_refrained_for_is_shown_while_it_holds(tmp_path: Path) -> None:
 
     kept = {"at": "", "clause": "ROLE-3", "reason": "why", "evidence": {"epoch": 0, "seen": 0, "applied": 0}}
     assert [{"clause": "ROLE-3", "reason": "why"}, None, [kept]] == asyncio.run(play())
+
+
+def test_an_identity_that_cannot_be_enabled_is_not_called_enabled(tmp_path: Path) -> None:
+    """Somebody else answers for it, say: the status says why, until it is enabled, or there is no use in it."""
+    (tmp_path / "node.toml").write_text(TOML)
+    make_keys(tmp_path / "keys", "db")
+
+    async def play() -> list[tuple[bool, str]]:
+        node = Node(load_node(tmp_path / "node.toml"))
+        until = boottime_ns() + 3_600 * 1_000_000_000
+        node.core = replace(node.core, know=replace(node.core.know, enabled=True, until=until))
+        taken = EnvironmentFault("192.0.2.10 is answered for already")
+        close, enable = node.identity.close, AsyncMock(side_effect=[taken, None, taken])
+        node.identity = Mock(close=close, enable=enable, disable=AsyncMock())
+        shown = []
+        for action in (act.Enable(until), act.Enable(until), act.Enable(until), act.Disable()):
+            await node.performer.perform((action,), 0, None)
+            identity = status_of_node(node)["public_identity"]
+            shown.append((identity["enabled"], identity["flaw"]))
+        await node._close()
+        return shown
+
+    flaw = "192.0.2.10 is answered for already"
+    assert [(False, flaw), (True, ""), (False, flaw), (True, "")] == asyncio.run(play())
+
+
+def test_a_promotion_that_would_be_refused_is_shown_with_the_reason(tmp_path: Path) -> None:
+    """An active server has nothing to be promoted to, and is not said to keep or lose anything by it (REJOIN-4)."""
+    (tmp_path / "node.toml").write_text(TOML)
+    make_keys(tmp_path / "keys", "db")
+
+    async def play() -> list[Any]:
+        node = Node(load_node(tmp_path / "node.toml"))
+        shown = [status_of_node(node)["promotion"]["refused"]]
+        node.core = replace(node.core, know=replace(node.core.know, active=True))
+        shown.append(status_of_node(node)["promotion"]["refused"])
+        await node._close()
+        return shown
+
+    assert [None, {"clause": "REJOIN-4", "reason": "this server is active"}] == asyncio.run(play())
 
 
 def _leased(epoch: int) -> ev.WitnessSaid:

@@ -590,6 +590,9 @@ def test_a_passive_server_is_resynchronised_on_demand(tmp_path: Path) -> None:
     async def play(scene: Scene) -> None:
         async with writing(scene) as writes:
             await until("the load to run", grown(writes))
+            promoted = await ordered(scene, "primary", "promote")
+            assert (1, "") == (promoted.returncode, promoted.stdout)  # it is said to keep and lose nothing
+            assert "refused: REJOIN-4: this server is active\n" == promoted.stderr
             active = await ordered(scene, "primary", "resync")
             assert 1 == active.returncode
             assert "refused: REJOIN-2" in active.stderr

@@ -154,8 +154,8 @@ def _deploy(directory: Path, party: str, host: str) -> str:
 
 def _after_renewal(directory: Path) -> list[str]:
     return [
-        f"new keys, in {directory}. Copy each party's keys/ over the old ones, on all three machines; then have each",
-        "service read them: systemctl reload takeover-node, or takeover-witness. No service has to stop.",
+        f"new keys, in {directory}. Copy each party's keys/ over the old ones, on its machine; then have each service",
+        "read them: systemctl reload takeover-node, or takeover-witness where there is one. No service has to stop.",
     ]
 
 

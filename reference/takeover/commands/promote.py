@@ -1,8 +1,8 @@
 """`takeover promote --config FILE`: make this passive server active with the data it has, and accept what that loses.
 
 For when the server with the latest data is gone for good, or was active alone and has restarted. It still takes the
-witness's lease, so the other server's grants are over first. Without `--accept-loss` it says what would be lost, and
-does nothing.
+witness's lease, so the other server's grants are over first. Without `--accept-loss` it says what would be lost, or
+that it would be refused, and does nothing.
 
 Where there is no witness, this is a person's word that the other server is down, and it is believed.
 """
@@ -10,6 +10,7 @@ Where there is no witness, this is a person's word that the other server is down
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from takeover.cli import Exit
 from takeover.commands import giving_orders
@@ -22,6 +23,8 @@ There is no witness. With --accept-loss you say: I have SEEN that the other serv
 waits for a person too; and this one was active last, or has all that the other one wrote. If not so, both will be
 active."""
 """What a person says with the order."""
+
+_NOT_ACCEPTED = ("REJOIN-4", "nothing was done: say --accept-loss to do it")
 
 SLACK_S = 30.0
 """How long the takeover may take beyond the longest grants, in seconds."""
@@ -42,17 +45,12 @@ def run(arguments: argparse.Namespace) -> Exit:
 
     def order(server: Operated) -> Outcome:
         status = giving_orders.status_of(server)
-        kept, last = status["promotion"]["kept"], status["promotion"]["last"]
-        print(f"kept: everything up to update {kept}")
-        print(f"lost: {'nothing that is known here' if last <= kept else f'updates {kept + 1} to {last}'}")
-        if not status["resynchronise"]:
-            print(
-                "      and whatever the other server wrote that never reached this one, acknowledged or not"
-            )
-        if status["arbiter"] != Arbiter.WITNESS:
-            print(_WORD)
+        against = status["promotion"]["refused"]
+        if not against:
+            _warn(status)
         if not arguments.accept_loss:
-            return Outcome(REFUSED, "REJOIN-4", "nothing was done: say --accept-loss to do it")
+            clause, reason = (against["clause"], against["reason"]) if against else _NOT_ACCEPTED
+            return Outcome(REFUSED, clause, reason)
         refused = giving_orders.give(server, "promote")
         if refused:
             return refused
@@ -67,3 +65,14 @@ def run(arguments: argparse.Namespace) -> Exit:
         return Outcome(DONE)
 
     return giving_orders.carry(arguments, order)
+
+
+def _warn(status: dict[str, Any]) -> None:
+    """Say what would be lost."""
+    kept, last = status["promotion"]["kept"], status["promotion"]["last"]
+    print(f"kept: everything up to update {kept}")
+    print(f"lost: {'nothing that is known here' if last <= kept else f'updates {kept + 1} to {last}'}")
+    if not status["resynchronise"]:
+        print("      and whatever the other server wrote that never reached this one, acknowledged or not")
+    if status["arbiter"] != Arbiter.WITNESS:
+        print(_WORD)

@@ -104,6 +104,8 @@ def _links(status: dict[str, Any]) -> str:
 
 
 def _public_identity(identity: dict[str, Any]) -> str:
+    if identity["flaw"]:
+        return f"NOT enabled: {identity['flaw']}"
     return f"enabled for another {identity['until_ms']} ms" if identity["enabled"] else "not enabled"
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from takeover.core.ordering import promotion
-from takeover.core.state import status_upto
+from takeover.core.ordering import promotion, why_no_promotion
+from takeover.core.state import Turn, status_upto
 from takeover.linux import boottime_ns
 from takeover.witness.own_arbiter_link import OwnArbiterLink
-from takeover_spec.knowledge import Knowledge, lapsed
+from takeover_spec.knowledge import lapsed
 
 if TYPE_CHECKING:
     from takeover.node import Node
@@ -47,7 +47,11 @@ def status_of_node(node: Node) -> dict[str, Any]:
             "updates": know.newest - know.applied if safe else 0,
             "bytes": safe.size_bytes if safe else 0,
         },
-        "public_identity": {"enabled": know.enabled and know.until > now, "until_ms": left_ms(know.until)},
+        "public_identity": {
+            "enabled": know.enabled and know.until > now and not performer.identity_flaw,
+            "until_ms": left_ms(know.until),
+            "flaw": performer.identity_flaw,
+        },
         "grants": {
             "lease_ms": left_ms(know.lease_until),
             "promise_ms": left_ms(know.promise_until),
@@ -69,7 +73,7 @@ def status_of_node(node: Node) -> dict[str, Any]:
             for r in performer.refusals
         ],
         "refusals_total": dict(performer.refusals_total),
-        "promotion": _promotion(know),
+        "promotion": _promotion(node, now),
         "resynchronise": know.returned or know.seen > know.epoch,
         "intercepting": know.intercepting,
         "serving": know.serving and node.serving.conditions.all_are_well,
@@ -86,6 +90,8 @@ def _waits_for_a_person(node: Node) -> bool:
     )
 
 
-def _promotion(know: Knowledge) -> dict[str, int]:
-    kept, last = promotion(know)
-    return {"kept": kept, "last": last}
+def _promotion(node: Node, now: int) -> dict[str, Any]:
+    kept, last = promotion(node.core.know)
+    refusal = why_no_promotion(Turn(node.core, now))
+    refused = {"clause": refusal[0], "reason": refusal[1]} if refusal else None
+    return {"kept": kept, "last": last, "refused": refused}

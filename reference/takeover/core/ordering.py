@@ -101,7 +101,7 @@ def _call_off(turn: Turn, refusal: Refusal) -> None:
 
 def promote_asked(turn: Turn, order: int) -> None:
     """Say what would be lost, and take the order on, or say why not (REJOIN-4, LOSS-1)."""
-    refusal = _why_no_promotion(turn)
+    refusal = why_no_promotion(turn)
     if refusal:
         refuse(turn, order, refusal)
         return
@@ -115,7 +115,8 @@ def promotion(know: Knowledge) -> tuple[int, int]:
     return (carried_upto(know), know.logged) if know.returned else (status_upto(know), know.newest)
 
 
-def _why_no_promotion(turn: Turn) -> Refusal | None:
+def why_no_promotion(turn: Turn) -> Refusal | None:
+    """What speaks against a promotion now: a clause and a reason, or None."""
     know = turn.know
     if know.active:
         return "REJOIN-4", "this server is active"

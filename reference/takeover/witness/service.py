@@ -188,12 +188,25 @@ class WitnessService:
             self._leased.waited_out()
         return durable != saved
 
+    def _evidence(self) -> dict[str, Any]:
+        """What decides about a lease, beside the epochs; times in milliseconds from now, negative when over."""
+        if self._core is None:
+            return {}
+        know, now = self._core.know, boottime_ns()
+        return {
+            "holder": Identity(know.holder).name.lower(),
+            "eligible": bool(know.eligible),
+            "released": bool(know.ended),
+            "lease_until_ms": (know.lease_until - now) // 1_000_000,
+            "wait_until_ms": (know.wait_until - now) // 1_000_000,
+        }
+
     def _log_refusal(self, party: str, message: wire.Message) -> None:
         """Log what is refused whom, once as long as it is the same."""
         match message:
             case wire.NotLeased(epoch, _, _, current, clause, reason):
                 if self._refused.get(party) != (epoch, clause, reason):
-                    fields = {"clause": clause, "epoch": epoch, "witness_epoch": current}
+                    fields = {"clause": clause, "epoch": epoch, "witness_epoch": current, **self._evidence()}
                     log.warning("refuses the %s a lease: %s", party, reason, extra={"fields": fields})
                 self._refused[party] = (epoch, clause, reason)
             case wire.Leased():

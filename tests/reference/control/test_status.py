@@ -33,7 +33,7 @@ STATUS: dict[str, Any] = {
     "reported": 10,
     "eligible_declared": True,
     "alone": False,
-    "public_identity": {"enabled": True, "until_ms": 840},
+    "public_identity": {"enabled": True, "until_ms": 840, "flaw": ""},
     "grants": {"lease_ms": 940, "promise_ms": 0, "given_ms": 0, "longest_ms": 1000},
     "peer_connected": True,
     "witness_connected": False,
@@ -44,7 +44,11 @@ STATUS: dict[str, Any] = {
     "last_refrain": None,
     "refusals": [],
     "refusals_total": {},
-    "promotion": {"kept": 18, "last": 20},
+    "promotion": {
+        "kept": 18,
+        "last": 20,
+        "refused": {"clause": "REJOIN-4", "reason": "this server is active"},
+    },
     "resynchronise": False,
     "intercepting": True,
     "serving": False,
@@ -60,11 +64,12 @@ PASSIVE = STATUS | {
     "applied": 10,
     "statuses": 12,
     "stored": 15,
-    "public_identity": {"enabled": False, "until_ms": 0},
+    "public_identity": {"enabled": False, "until_ms": 0, "flaw": ""},
     "grants": {"lease_ms": 0, "promise_ms": 0, "given_ms": 700, "longest_ms": 1000},
     "unsafe_queue": {"updates": 0, "bytes": 0, "bytes_max": 256 << 20},
     "safe_queue": {"updates": 5, "bytes": 700},
     "last_refrain": {"clause": "ROLE-4", "reason": "the peer announced that it shuts down"},
+    "promotion": {"kept": 12, "last": 15, "refused": None},
     "refusals": [
         {"at": "2026-03-01T10:20:30.405+00:00", "clause": clause, "reason": reason}
         for clause, reason in (
@@ -80,6 +85,9 @@ PASSIVE = STATUS | {
         {"name": "kv", "state": "stopped", "since": "2026-03-01T10:00:00.000+00:00", "reason": ""}
     ],
 }
+
+
+TAKEN = {"enabled": False, "until_ms": 840, "flaw": "it is answered for already"}
 
 
 @pytest.fixture
@@ -177,6 +185,7 @@ primary of pair db: passive, epoch 3
         (PASSIVE | {"resynchronise": True}, "not possible before this server has been resynchronised"),
         (PASSIVE | {"last_refrain": None}, "nothing speaks against it"),
         (STATUS | {"applications": []}, "applications     none"),
+        (STATUS | {"public_identity": TAKEN}, "public identity  NOT enabled: it is answered for already"),
     ],
 )
 def test_what_matters_is_said(

@@ -260,3 +260,7 @@ def test_it_logs_what_a_person_wants_to_follow(tmp_path: Path, caplog: pytest.Lo
         "records that the passive server is eligible",
         "refuses the secondary a lease: the record knows only older epochs: it was lost, or told wrong",
     ] == caplog.messages
+    decided = vars(caplog.records[-1])["fields"]
+    assert ("ROLE-5", 3, 1) == tuple(decided[name] for name in ("clause", "epoch", "witness_epoch"))
+    assert ("primary", True, False) == tuple(decided[name] for name in ("holder", "eligible", "released"))
+    assert decided["wait_until_ms"] <= decided["lease_until_ms"] <= 1  # a lease lasts 1 ms here
