@@ -1,7 +1,7 @@
 """What is told of a failure fits a screen, quotes the protocol, and leads to the next thing to do."""
 
 import sys
-from pathlib import Path
+from importlib.resources import files
 
 import pytest
 
@@ -16,10 +16,7 @@ from takeover_spec import wire
 from takeover_spec.rules import RULES, Rule
 
 REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
-SKELETON = [
-    sys.executable,
-    str(Path(documents.adapter_file().parent, "takeover_conformance/skeletons/adapter.py")),
-]
+SKELETON = [sys.executable, str(files("takeover_conformance").joinpath("skeletons", "adapter.py"))]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.clause}-{rule.name}")
