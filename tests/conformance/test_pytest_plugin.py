@@ -17,6 +17,8 @@ assert pytest_items  # loaded once, before the runs within this one, which would
 
 REFERENCE = f"{sys.executable} -P -m takeover_conformance.reference_adapter"
 WRONG = f"{REFERENCE} --like reads-anything"
+ALONE = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:xdist"]
+"""Without other plugins, which take longer to load than a case does to play."""
 WHY = {"reason": "not yet", "link": "https://example.org/7"}
 
 
@@ -35,7 +37,7 @@ class Ran:
     def __call__(self, adapter: str, *words: str, level: str = "0", known: str = "") -> pytest.RunResult:
         """Its result, with this adapter."""
         self.pytester.makeini(f"[pytest]\ntakeover_adapter = {adapter}\ntakeover_level = {level}\n{known}")
-        return self.pytester.runpytest("-p", "no:cacheprovider", *words)
+        return self.pytester.runpytest(*ALONE, *words)
 
     def knowing(self, *failures: dict[str, str]) -> str:
         """A line of the configuration that says which failures are known."""
@@ -67,7 +69,7 @@ def test_what_tests_nothing_does_not_pass(ran: Ran) -> None:
 def test_without_an_adapter_there_is_nothing(pytester: pytest.Pytester) -> None:
     """It does not touch anybody's tests, and loads nothing of the suite."""
     pytester.makepyfile("import sys\ndef test_mine(): assert 'takeover_conformance.suite' not in sys.modules")
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess(*ALONE)
     result.assert_outcomes(passed=1)
 
 
