@@ -13,13 +13,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
+import shutil
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from takeover.cli import Exit
+from takeover.lab.entrance import go_inside, inside, refusal
+from takeover.lab.priority import keep_in_a_thread
 from takeover_conformance import clauses, reports, suite, telling
-from takeover_conformance.cases import shipped
+from takeover_conformance.cases import ADAPTER_LEVEL, PAIRED_LEVEL, SERVICE_LEVEL, shipped
 from takeover_conformance.faults import AdapterFault
 from takeover_conformance.judging import Spectator, concluded, next_thing
 from takeover_conformance.known import read_known
@@ -28,8 +33,9 @@ from takeover_conformance.new_adapter import SKELETONS, new_adapter
 from takeover_conformance.options import configure
 from takeover_conformance.page import page
 from takeover_conformance.playing import SEED, Bench, Outcome, play_decisions
-from takeover_conformance.process import Adapter
+from takeover_conformance.process import Adapter, Asked
 from takeover_conformance.saved import read_results
+from takeover_conformance.service import service_cases
 from takeover_conformance.sharing import Helpers
 from takeover_conformance.smoke import smoke
 from takeover_conformance.statement import badge, statement
@@ -51,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (Malformed, ValueError, OSError) as problem:
         return _usage(str(problem))
     if arguments.list:
-        for case in selection.cases:
+        for case in (*selection.cases, *selection.service_cases):
             print(f"L{case.level} {case.name}: {' '.join(case.clauses)}: {case.why}")
         print("\n".join(clauses.told(selection.cases)))
         return Exit.HOLDS
@@ -59,11 +65,25 @@ def run(arguments: argparse.Namespace) -> int:
         return _usage("after the options and --, name the command of an adapter")
     if not suite.planned(selection):
         return _usage(f"no case is selected: none of these is of level {selection.level} or below")
+    if selection.service and (refused := _go_into_lab(selection.service)):
+        return _usage(refused)
     try:
         return _smoke(arguments.adapter) if arguments.smoke else _with_bench(selection, arguments)
     except AdapterFault as fault:
         print("\n".join(telling.blame(fault)))
         return Exit.USAGE if fault.fault == "cannot-start" else Exit.UNDECIDED
+
+
+def _go_into_lab(service: tuple[str, ...]) -> str:
+    """Go on inside the namespaces of a lab; why that cannot be, or that the service is not there."""
+    if not shutil.which(service[0]):
+        return f"--service: {service[0]} is no program that can be run"
+    if not inside():
+        if refused := refusal():
+            return f"--service: there can be no lab on this machine: {refused}"
+        go_inside(ahead=True)
+    keep_in_a_thread()
+    return ""
 
 
 def _usage(problem: str) -> int:
@@ -73,12 +93,35 @@ def _usage(problem: str) -> int:
 
 def _selection(arguments: argparse.Namespace) -> suite.Selection:
     """What is to be played. Raises `ValueError`, `Malformed` and `OSError`."""
-    cases = shipped()
+    cases, of_service = shipped(), service_cases()
     known = read_known(arguments.known) if arguments.known else ()
     wanted = {*arguments.case, *(entry.case for entry in known if not entry.case.startswith(SEED))} - {""}
-    if unknown := sorted(wanted - {case.name for case in cases}):
+    if unknown := sorted(wanted - {case.name for case in (*cases, *of_service)}):
         raise ValueError(f"there is no case called {', '.join(unknown)}; see --list")
-    return suite.Selection(tuple(cases), arguments.level, arguments.seeds, tuple(arguments.case), known)
+    level = _level(arguments)
+    service = tuple(shlex.split(arguments.service)) if arguments.service else ()
+    return suite.Selection(
+        tuple(cases),
+        level,
+        arguments.seeds,
+        tuple(arguments.case),
+        known,
+        service,
+        tuple(of_service),
+        arguments.other is not None,
+    )
+
+
+def _level(arguments: argparse.Namespace) -> int:
+    """Up to which level: as high as there is something to be tried. Raises `ValueError`."""
+    there_are = {SERVICE_LEVEL: arguments.service, PAIRED_LEVEL: arguments.other}
+    highest = max((level for level, command in there_are.items() if command), default=ADAPTER_LEVEL)
+    if arguments.level is None:
+        return highest
+    if arguments.level > ADAPTER_LEVEL and not there_are[arguments.level]:
+        option = {SERVICE_LEVEL: "--service", PAIRED_LEVEL: "--with"}[arguments.level]
+        raise ValueError(f"level {arguments.level} needs {option}")
+    return int(arguments.level)
 
 
 def _page(file: Path, results: list[str]) -> int:
@@ -108,7 +151,8 @@ def _smoke(command: list[str]) -> int:
 
 def _with_bench(selection: suite.Selection, arguments: argparse.Namespace) -> int:
     talk = Talk()
-    bench = Bench(lambda: talk.overheard(Adapter(arguments.adapter)))
+    other = _other(arguments)
+    bench = Bench(lambda: talk.overheard(Adapter(arguments.adapter)), other)
     try:
         if arguments.replay:
             return _replay(bench, arguments, talk)
@@ -132,7 +176,8 @@ def _replay(bench: Bench, arguments: argparse.Namespace, talk: Talk) -> int:
         setup, decisions = parse_run(arguments.replay)
     except ValueError as problem:
         return _usage(f"--replay: {problem}")
-    outcome = play_decisions(bench, setup, decisions, arguments.tested)
+    level = PAIRED_LEVEL if arguments.other else ADAPTER_LEVEL
+    outcome = play_decisions(bench, setup, decisions, arguments.tested, level)
     if outcome.finding is None:
         print("nothing is wrong in this run")
         return Exit.HOLDS
@@ -171,7 +216,12 @@ def _judge(bench: Bench, selection: suite.Selection, arguments: argparse.Namespa
 
 
 def _helpers(arguments: argparse.Namespace) -> Helpers:
-    return Helpers(partial(Adapter, arguments.adapter), len(os.sched_getaffinity(0)))
+    return Helpers(partial(Adapter, arguments.adapter), len(os.sched_getaffinity(0)), _other(arguments))
+
+
+def _other(arguments: argparse.Namespace) -> Callable[[], Asked] | None:
+    """What starts an adapter of the other implementation."""
+    return partial(Adapter, shlex.split(arguments.other)) if arguments.other else None
 
 
 def _played(

@@ -18,6 +18,7 @@ FAULTS = {
     "flood": "an answer, or a line of it, is longer than the protocol allows",
     "chatter": "it wrote before it was asked, or after the end of an answer",
     "version": "it does not speak this version of the protocol, though it answers",
+    "service": "the service could not be tried, for it did not run, or nobody could watch it",
     "stays": "it runs on though its input has ended, and was killed",
 }
 """What may be wrong."""

@@ -10,6 +10,7 @@ from takeover_conformance import suite, telling
 from takeover_conformance.cases import LEVELS, Case
 from takeover_conformance.easiest import easiest
 from takeover_conformance.playing import SEED, Bench, Outcome
+from takeover_conformance.service import ServiceCase
 from takeover_conformance.suite import Result, Selection
 from takeover_conformance.talk import Exchange, Talk
 
@@ -57,7 +58,7 @@ def concluded(result: Result, first: tuple[Outcome, Sequence[Exchange]] | None) 
         yield ""
         yield "what failed first:"
         yield ""
-        yield from telling.failure(outcome, _named(outcome.case, result.selection.cases), talk)
+        yield from telling.failure(outcome, _named(outcome.case, result.selection), talk)
         yield ""
         yield telling.again(outcome, result.shortest if outcome.case.startswith(SEED) else ())
     for entry in result.stale:
@@ -77,8 +78,8 @@ def worth(result: Result) -> str:
     return "in what was selected, which is not a whole level" if conforms else "no level"
 
 
-def _named(name: str, cases: Sequence[Case]) -> Case | None:
-    return next((case for case in cases if case.name == name), None)
+def _named(name: str, selection: Selection) -> Case | ServiceCase | None:
+    return next((case for case in (*selection.cases, *selection.service_cases) if case.name == name), None)
 
 
 def next_thing(bench: Bench, cases: Sequence[Case], talk: Talk) -> tuple[bool, list[str]]:

@@ -24,7 +24,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--list", action="store_true", help="say what cases there are, and what judges each clause"
     )
     played = parser.add_argument_group("what is played")
-    played.add_argument("--level", type=int, choices=LEVELS, default=max(LEVELS), help="up to which level")
+    played.add_argument("--level", type=int, choices=LEVELS, help="up to which level")
+    played.add_argument("--service", metavar="COMMAND", help="play level 4, with this service")
+    played.add_argument(
+        "--with", dest="other", metavar="COMMAND", help="play level 5, with this adapter as the other"
+    )
     played.add_argument("--case", action="append", default=[], metavar="NAME", help="only this case")
     seeds = range(suite.SEEDS)
     played.add_argument(

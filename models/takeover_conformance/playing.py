@@ -15,7 +15,16 @@ from typing import Any
 from takeover_conformance import lines
 from takeover_conformance.adapter_host import AdapterHost
 from takeover_conformance.alone import alone_in_its, found_image
-from takeover_conformance.cases import Case, Check, FrameCase, RunCase, Situation, Tell
+from takeover_conformance.cases import (
+    ADAPTER_LEVEL,
+    PAIRED_LEVEL,
+    Case,
+    Check,
+    FrameCase,
+    RunCase,
+    Situation,
+    Tell,
+)
 from takeover_conformance.lines import Metadata
 from takeover_conformance.process import Asked
 from takeover_models.decisions import Decision
@@ -60,8 +69,10 @@ class Outcome:
 class Bench:
     """The adapters of a run of the suite: one for each server."""
 
-    def __init__(self, start: Callable[[], Asked]) -> None:
+    def __init__(self, start: Callable[[], Asked], other: Callable[[], Asked] | None = None) -> None:
+        """Each starts an adapter: of who is tested, and of whose server is the other one at the paired level."""
         self._start = start
+        self._other = None if other is None else Bench(other)
         self._adapters: dict[int, Asked] = {}
 
     def adapter(self, index: int) -> Asked:
@@ -79,24 +90,32 @@ class Bench:
         for adapter in self._adapters.values():
             adapter.close()
         self._adapters.clear()
+        if self._other is not None:
+            self._other.close()
 
-    def world(self, setup: Setup, tested: str) -> World:
-        """A world in which this server is the adapter's."""
-        makers = tuple(self._maker(me, tested) for me in Identity)
+    def world(self, setup: Setup, tested: str, level: int = ADAPTER_LEVEL) -> World:
+        """A world in which this server is the adapter's, and the other one whosever it is at this level."""
+        makers = tuple(self._maker(me, tested, level) for me in Identity)
         return World(setup, makers=(makers[0], makers[1]))
 
-    def _maker(self, me: Identity, tested: str) -> Callable[[Surroundings, Truth, Identity, int], ServerHost]:
+    def _maker(
+        self, me: Identity, tested: str, level: int
+    ) -> Callable[[Surroundings, Truth, Identity, int], ServerHost]:
+        whose: Bench | None = self
         if tested not in ("both", me.name.lower()):
+            whose = self._other if level == PAIRED_LEVEL else None
+        if whose is None:
             return ServerHost
-        adapter = self.adapter(int(me))
+        adapter = whose.adapter(int(me))
         return lambda around, truth, me, shows: AdapterHost(around, truth, me, shows, adapter)
 
 
-def play(bench: Bench, case: Case, tested: str) -> Outcome:
-    """Play a case. Raises `AdapterFault`."""
+def play(bench: Bench, case: Case, tested: str, level: int | None = None) -> Outcome:
+    """Play a case, at its own level or at another. Raises `AdapterFault`."""
     if isinstance(case, FrameCase):
         return Outcome(case.name, 0, tested, _frame(bench.adapter(0), case))
-    world = bench.world(case.setup, tested)
+    level = case.level if level is None else level
+    world = bench.world(case.setup, tested, level)
     run = Playing(world, case, tested)
     try:
         if case.situation is not None:
@@ -104,14 +123,14 @@ def play(bench: Bench, case: Case, tested: str) -> Outcome:
         for step in case.steps:
             run.take(step)
     except Finding as finding:
-        return Outcome(case.name, case.level, tested, finding, world)
-    return Outcome(case.name, case.level, tested, None)
+        return Outcome(case.name, level, tested, finding, world)
+    return Outcome(case.name, level, tested, None)
 
 
-def play_seed(bench: Bench, seed: int, length: int, tested: str) -> Outcome:
+def play_seed(bench: Bench, seed: int, length: int, tested: str, level: int = ADAPTER_LEVEL) -> Outcome:
     """Play a run whose every decision comes of a seed. Raises `AdapterFault`."""
     rng = random.Random(seed)
-    world = bench.world(setup_of(rng), tested)
+    world = bench.world(setup_of(rng), tested, level)
     finding: Finding | None = None
     try:
         for count, decision in enumerate(decisions(rng, world)):
@@ -121,17 +140,19 @@ def play_seed(bench: Bench, seed: int, length: int, tested: str) -> Outcome:
         world.decide(Decision("recover"))
     except Finding as found:
         finding = found
-    return Outcome(f"{SEED}{seed}", 3, tested, finding, world if finding else None)
+    return Outcome(f"{SEED}{seed}", level, tested, finding, world if finding else None)
 
 
-def play_decisions(bench: Bench, setup: Setup, run: Sequence[Decision], tested: str) -> Outcome:
+def play_decisions(
+    bench: Bench, setup: Setup, run: Sequence[Decision], tested: str, level: int = ADAPTER_LEVEL
+) -> Outcome:
     """Play a run again, or part of one. Raises `AdapterFault`."""
-    world = bench.world(setup, tested)
+    world = bench.world(setup, tested, level)
     try:
         world.replay(run)
     except Finding as finding:
-        return Outcome("replay", 3, tested, finding, world)
-    return Outcome("replay", 3, tested, None)
+        return Outcome("replay", level, tested, finding, world)
+    return Outcome("replay", level, tested, None)
 
 
 def shortest(bench: Bench, outcome: Outcome) -> tuple[Decision, ...]:
@@ -141,7 +162,7 @@ def shortest(bench: Bench, outcome: Outcome) -> tuple[Decision, ...]:
     assert finding is not None
 
     def again(run: tuple[Decision, ...]) -> tuple[tuple[Decision, ...], str]:
-        played = play_decisions(bench, world.setup, run, outcome.tested)
+        played = play_decisions(bench, world.setup, run, outcome.tested, outcome.level)
         if played.finding is None or played.world is None:
             return run, ""
         return tuple(played.world.decisions), played.finding.name

@@ -40,6 +40,8 @@ class Helpers:
     start: Callable[[], Asked]
     """Starts an adapter. It can be pickled."""
     processes: int
+    other: Callable[[], Asked] | None = None
+    """Starts one of the implementation that is paired with it."""
 
 
 class Job(Protocol):
@@ -57,7 +59,9 @@ def played(bench: Bench, jobs: Sequence[Job], helpers: Helpers | None) -> Iterat
         return
     failed = 0
     batches = [jobs[first : first + BATCH] for first in range(0, len(jobs), BATCH)]
-    with ProcessPoolExecutor(helpers.processes, get_context("spawn"), _begin, (helpers.start,)) as pool:
+    with ProcessPoolExecutor(
+        helpers.processes, get_context("spawn"), _begin, (helpers.start, helpers.other)
+    ) as pool:
         try:
             for batch, outcomes in zip(batches, pool.map(_play, batches), strict=True):
                 for job, told in zip(batch, outcomes, strict=False):  # fewer, if there was a fault
@@ -85,9 +89,9 @@ def _shown(outcome: Outcome, again: Outcome) -> Outcome:
     return again if again.finding is not None else outcome
 
 
-def _begin(start: Callable[[], Asked]) -> None:
+def _begin(start: Callable[[], Asked], other: Callable[[], Asked] | None) -> None:
     global _bench
-    _bench = Bench(start)
+    _bench = Bench(start, other)
     Finalize(None, _bench.close, exitpriority=1)
 
 

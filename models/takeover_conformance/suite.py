@@ -10,11 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 
-from takeover_conformance.cases import LEVELS, ROLES, Case, FrameCase
+from takeover_conformance.cases import (
+    ADAPTER_LEVEL,
+    LEVELS,
+    PAIRED_LEVEL,
+    ROLES,
+    SERVICE_LEVEL,
+    Case,
+    FrameCase,
+    RunCase,
+)
 from takeover_conformance.faults import AdapterFault
 from takeover_conformance.known import Known, stale
 from takeover_conformance.playing import SEED, Bench, Outcome, play, play_seed, shortest
+from takeover_conformance.service import ServiceCase, play_service
 from takeover_conformance.sharing import Helpers, played
 from takeover_models.decisions import Decision
 
@@ -39,6 +50,11 @@ class Selection:
     """Only these cases, if there are any."""
     known: tuple[Known, ...] = ()
     """What may fail, and then has to."""
+    service: tuple[str, ...] = ()
+    """The command of the service; without one, its level is not played."""
+    service_cases: tuple[ServiceCase, ...] = ()
+    paired: bool = False
+    """Whether the bench has another implementation, to be paired with."""
 
 
 @dataclass(slots=True)
@@ -71,7 +87,7 @@ class Result:
     @property
     def stale(self) -> list[Known]:
         """Known failures that did not come."""
-        whole = self.complete and not self.selection.names and self.selection.level == max(LEVELS)
+        whole = self.complete and not self.selection.names and self.selection.level >= ADAPTER_LEVEL
         return stale(self.selection.known, self.outcomes, whole)
 
     @property
@@ -81,14 +97,14 @@ class Result:
 
     @property
     def level(self) -> int | None:
-        """The highest level that was reached; None if none was, and if only some of the cases were asked for."""
-        reached = [level for level in LEVELS if self.reached(level)]
-        return max(reached) if reached else None
+        """The highest that was reached with all those below; None if none was, or only some cases were asked for."""
+        reached = list(takewhile(self.reached, LEVELS))
+        return reached[-1] if reached else None
 
     def reached(self, level: int) -> bool:
         """Whether all of this level and those below was played and passed, with something among it that counts, and no
-        fewer random runs than usual."""
-        if self.selection.names or (level == 3 and len(self.selection.seeds) < SEEDS):
+        fewer random runs than usual. Level 5 does not ask for a service, as level 4 does."""
+        if self.selection.names or (level >= ADAPTER_LEVEL and len(self.selection.seeds) < SEEDS):
             return False
         played = [outcome for outcome in self.outcomes if outcome.level <= level]
         wanted = [job for job in jobs(self.selection) if job.level <= level]
@@ -122,16 +138,47 @@ class Job:
 
 def jobs(selection: Selection) -> Iterator[Job]:
     """Everything there is to play, in order."""
-    for level in range(selection.level + 1):
+    for level in range(min(selection.level, ADAPTER_LEVEL) + 1):
         for case in selection.cases:
-            if case.level == level and (not selection.names or case.name in selection.names):
+            if case.level == level and _is_wanted(selection, case.name):
                 for tested in ("",) if isinstance(case, FrameCase) else case.tested:
                     yield Job(level, case.name, tested, partial(play, case=case, tested=tested), case.counts)
-        if level == 3 and not selection.names:
+        if level == ADAPTER_LEVEL and not selection.names:
             for seed in selection.seeds:
-                tested = ROLES[seed % len(ROLES)]
-                playing = partial(play_seed, seed=seed, length=RUN_LENGTH, tested=tested)
-                yield Job(level, f"{SEED}{seed}", tested, playing)
+                yield _random(level, seed, ROLES[seed % len(ROLES)])
+    if selection.level >= SERVICE_LEVEL and selection.service:
+        yield from _of_service(selection)
+    if selection.level >= PAIRED_LEVEL and selection.paired:
+        yield from _paired(selection)
+
+
+def _is_wanted(selection: Selection, name: str) -> bool:
+    return not selection.names or name in selection.names
+
+
+def _random(level: int, seed: int, tested: str) -> Job:
+    playing = partial(play_seed, seed=seed, length=RUN_LENGTH, tested=tested, level=level)
+    return Job(level, f"{SEED}{seed}", tested, playing)
+
+
+def _of_service(selection: Selection) -> Iterator[Job]:
+    """What the service is put through."""
+    for case in selection.service_cases:
+        for tested in case.tested if _is_wanted(selection, case.name) else ():
+            playing = partial(play_service, command=selection.service, case=case, tested=tested)
+            yield Job(SERVICE_LEVEL, case.name, tested, playing)
+
+
+def _paired(selection: Selection) -> Iterator[Job]:
+    """What somebody thought of for a pair, and the random runs: both ways round."""
+    runs = [case for case in selection.cases if isinstance(case, RunCase) and case.level >= 2]
+    for tested in ROLES[:2]:
+        for case in runs:
+            if case.origin == "spec" and tested in case.tested and _is_wanted(selection, case.name):
+                playing = partial(play, case=case, tested=tested, level=PAIRED_LEVEL)
+                yield Job(PAIRED_LEVEL, case.name, tested, playing, case.counts)
+        for seed in selection.seeds if not selection.names else ():
+            yield _random(PAIRED_LEVEL, seed, tested)
 
 
 def planned(selection: Selection) -> int:
@@ -147,7 +194,8 @@ def run(
     result = Result(selection, planned=len(there_are))
     try:
         for level in LEVELS:
-            for outcome in played(bench, [job for job in there_are if job.level == level], helpers):
+            of_level = [job for job in there_are if job.level == level]
+            for outcome in played(bench, of_level, helpers if level != SERVICE_LEVEL else None):
                 result.outcomes.append(outcome)
                 heard(outcome)
             if result.failed:

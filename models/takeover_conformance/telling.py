@@ -10,10 +10,11 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from takeover_conformance import documents, lines
-from takeover_conformance.cases import LEVELS, Case, FrameCase
+from takeover_conformance.cases import LEVELS, PAIRED_LEVEL, SERVICE_LEVEL, Case, FrameCase
 from takeover_conformance.faults import FAULTS, AdapterFault
 from takeover_conformance.playing import Outcome
 from takeover_conformance.sequence import diagram
+from takeover_conformance.service import ServiceCase
 from takeover_conformance.talk import Exchange
 from takeover_models.decisions import Decision, run_text
 from takeover_models.findings import Finding, RuleBroken
@@ -24,6 +25,9 @@ WIDTH = 110
 
 LINE_MAX = 320
 """How much of a line of the adapter protocol is shown, in characters."""
+
+_LEVEL_OPTIONS = {SERVICE_LEVEL: "--service SERVICE ", PAIRED_LEVEL: "--with OTHER "}
+"""What has to be said for a level to be played."""
 
 _QUOTED_MAX = 3
 """How many sentences are quoted."""
@@ -40,7 +44,7 @@ def blame(fault: AdapterFault) -> Iterator[str]:
     yield from (f"  | {line}" for line in fault.errors)
 
 
-def failure(outcome: Outcome, case: Case | None, talk: Sequence[Exchange]) -> Iterator[str]:
+def failure(outcome: Outcome, case: Case | ServiceCase | None, talk: Sequence[Exchange]) -> Iterator[str]:
     """What failed, and how it came to it; `talk` is what was last asked and answered."""
     finding = outcome.finding
     assert finding is not None
@@ -64,8 +68,9 @@ def again(outcome: Outcome, shortest: Sequence[Decision]) -> str:
     """The line that plays a failure again."""
     if shortest and outcome.world is not None:
         run = run_text(outcome.world.setup, shortest)
-        return f"again: takeover conform --tested {outcome.tested} --replay '{run}' -- COMMAND"
-    return f"again: takeover conform --case {outcome.case} -- COMMAND"
+        options = _LEVEL_OPTIONS.get(outcome.level, "")
+        return f"again: takeover conform {options}--tested {outcome.tested} --replay '{run}' -- COMMAND"
+    return f"again: takeover conform {_LEVEL_OPTIONS.get(outcome.level, '')}--case {outcome.case} -- COMMAND"
 
 
 def _quoted(finding: Finding) -> Iterator[str]:

@@ -98,7 +98,7 @@ def test_known_failures_are_expected_to_fail(ran: Ran) -> None:
 @pytest.mark.parametrize(
     ("level", "known", "told"),
     [
-        ("9", "", "takeover_level is '9', and not one of 0, 1"),
+        ("9", "", "takeover_level is '9', and not one from 0 to 3"),
         ("0", "takeover_known = absent.json\n", "takeover_known: *absent.json*"),
     ],
 )

@@ -16,7 +16,7 @@ length of a cable (frames take no time) and the loss of what a power cut finds u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -53,6 +53,8 @@ class Programs:
     """The commands that the machines run, each but for `--config FILE`."""
 
     node: Sequence[str] = field(default_factory=lambda: service("primary"))
+    nodes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By the name of a server, where it runs another than `node`."""
     witness: Sequence[str] = field(default_factory=lambda: service("witness"))
     """Of the built-in witness."""
 
@@ -93,7 +95,7 @@ class LabScene(Stage):
         self.parties = {
             name: self.witness
             if name == "witness"
-            else Party(name, directory, self.machines[name], programs.node)
+            else Party(name, directory, self.machines[name], programs.nodes.get(name, programs.node))
             for name in PARTIES
         }
         self.public = Endpoint(str(PUBLIC_ADDRESS), PORT)
