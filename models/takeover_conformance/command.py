@@ -27,6 +27,7 @@ from takeover_conformance import clauses, reports, suite, telling
 from takeover_conformance.cases import ADAPTER_LEVEL, PAIRED_LEVEL, SERVICE_LEVEL, shipped
 from takeover_conformance.faults import AdapterFault
 from takeover_conformance.judging import Spectator, concluded, next_thing
+from takeover_conformance.keeping import keep
 from takeover_conformance.known import read_known
 from takeover_conformance.lines import Metadata
 from takeover_conformance.new_adapter import SKELETONS, new_adapter
@@ -200,6 +201,8 @@ def _judge(bench: Bench, selection: suite.Selection, arguments: argparse.Namespa
         result = _played(bench, selection, arguments, metadata, spectator)
     spectator.end_level()
     print("\n".join(concluded(result, spectator.first)))
+    if arguments.keep and (file := keep(arguments.keep, result)):
+        print(f"kept as a case: {file}")
     if arguments.json:
         arguments.json.write_text(json.dumps(reports.verdict(result), indent=2) + "\n")
     if arguments.badge:

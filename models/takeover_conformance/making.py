@@ -9,13 +9,14 @@ found. All of it comes of the seeds alone, so whoever makes the files again gets
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from takeover_conformance.cases import ROLES
 from takeover_conformance.golden import Made, compact_text, file_text, frame_cases
-from takeover_conformance.matrix import InProcess
+from takeover_conformance.inprocess import InProcess
+from takeover_conformance.keeping import run_of
 from takeover_conformance.moments import file_lines, moments
 from takeover_conformance.playing import Bench, Outcome, play_seed, shortest
 from takeover_conformance.situations import situations
@@ -33,11 +34,11 @@ OF_FRAMES = "§12.1"
 """A mistake in frames is for the frame cases to find."""
 
 
-def telling(name: str) -> Made | None:
+def telling(name: str, seeds: Iterable[int] = range(SEEDS_MAX)) -> Made | None:
     """A case that tells this mistake by the clause that it is about; None if none was found."""
     (wrong,) = (wrong for wrong in WRONG if wrong.name == name)
     bench = Bench(lambda: InProcess(wrong.name))
-    for seed in range(SEEDS_MAX):
+    for seed in seeds:
         outcome = play_seed(bench, seed, LENGTH, ROLES[seed % len(ROLES)])
         if outcome.finding is not None and outcome.finding.name in wrong.clauses:
             return _made(wrong, seed, outcome, shortest(bench, outcome))
@@ -47,17 +48,9 @@ def telling(name: str) -> Made | None:
 def _made(wrong: Wrong, seed: int, outcome: Outcome, decisions: tuple[Decision, ...]) -> Made:
     assert outcome.finding is not None
     assert outcome.world is not None
-    steps = [decision.text() for decision in decisions]
-    return {
-        "name": f"tells-{wrong.name}",
-        "level": 3,
-        "clauses": [outcome.finding.name],
-        "why": wrong.why,
-        "origin": f"mistake {wrong.name}, seed {seed}",
-        "setup": outcome.world.setup.text(),
-        "tested": [outcome.tested],
-        "steps": [*steps, *(["recover"] if "recover" not in steps else [])],
-    }
+    names = {"name": f"tells-{wrong.name}", "level": 3, "clauses": [outcome.finding.name], "why": wrong.why}
+    origin = f"mistake {wrong.name}, seed {seed}"
+    return names | {"origin": origin} | run_of(outcome.world.setup, outcome.tested, decisions)
 
 
 def run_cases() -> Iterator[Made]:

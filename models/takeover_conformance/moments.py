@@ -15,7 +15,7 @@ from takeover_conformance.adapter_host import AdapterHost
 from takeover_conformance.alone import alone_in_its
 from takeover_conformance.cases import RunCase, Situation, Step, Tell, situation_of, steps_of
 from takeover_conformance.duties import Must, Standing, connects, duties, received
-from takeover_conformance.matrix import InProcess
+from takeover_conformance.inprocess import InProcess
 from takeover_conformance.meetings import Event, Met, events
 from takeover_conformance.playing import Bench, Playing, Unmet
 from takeover_conformance.situations import Situation as Made

@@ -34,6 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     played.add_argument(
         "--seeds", type=_seeds, default=seeds, metavar="A-B", help="the random runs of level 3"
     )
+    played.add_argument(
+        "--keep", type=Path, metavar="DIR", help="write a random run that found something there, as a case"
+    )
     played.add_argument("--known", type=Path, metavar="FILE", help="known failures, each with its reason")
     played.add_argument("--replay", metavar="RUN", help="play one run again, as a failure printed it")
     played.add_argument(

@@ -6,9 +6,17 @@ from importlib.resources import files
 
 import pytest
 
-from takeover_conformance.cases import ADAPTER_LEVEL, UNTESTED, FrameCase, RunCase, read, shipped
+from takeover_conformance.cases import (
+    ADAPTER_LEVEL,
+    UNTESTED,
+    FrameCase,
+    RunCase,
+    files_of_cases,
+    read,
+    shipped,
+)
 from takeover_conformance.golden import compact_text, file_text, frame_cases
-from takeover_conformance.making import moment_lines
+from takeover_conformance.making import moment_lines, telling
 from takeover_conformance.situations import situations
 from takeover_conformance.wrong import WRONG
 from takeover_spec.codec import Malformed
@@ -95,3 +103,22 @@ def test_what_is_no_case_is_refused_with_its_place(text: str, told: str) -> None
     """The file, the line and the reason."""
     with pytest.raises(Malformed, match=re.escape(told)):
         read("f", text.encode())
+
+
+def test_a_case_of_a_real_bug_says_where_it_was_told() -> None:
+    """By an address."""
+    bugs = [case for case in read("bugs", dict(files_of_cases())["bugs.ndjson"]) if isinstance(case, RunCase)]
+    assert len(bugs) >= 5
+    assert all(case.origin.startswith("https://github.com/") for case in bugs)
+
+
+@pytest.mark.parametrize("name", ["answers-another-run", "takes-the-same-epoch", "starts-active"])
+def test_the_run_that_tells_a_mistake_is_made_again_from_its_seed(name: str) -> None:
+    """To the byte: found by the same seed, and made as short. (All of them: `takeover_conformance.making`.)"""
+    (shipped_line,) = (
+        line
+        for line in dict(files_of_cases())["mistakes.ndjson"].decode().splitlines()
+        if f"tells-{name}" in line
+    )
+    made = telling(name, [int(json.loads(shipped_line)["origin"].rpartition(" ")[2])])
+    assert json.dumps(made) == shipped_line

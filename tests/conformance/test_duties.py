@@ -4,7 +4,7 @@ import pytest
 
 from takeover_conformance import moments as making
 from takeover_conformance.cases import RunCase, shipped
-from takeover_conformance.matrix import InProcess
+from takeover_conformance.inprocess import InProcess
 from takeover_conformance.playing import Bench, Unmet, play
 from takeover_conformance.situations import situations
 

@@ -11,8 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from takeover_conformance import lines
+from takeover_conformance.inprocess import InProcess
 from takeover_conformance.lines_schema import schema, schema_text
-from takeover_conformance.matrix import InProcess
 from takeover_conformance.playing import Bench, play_seed
 from takeover_spec import actions as act
 from takeover_spec import wire

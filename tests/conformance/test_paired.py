@@ -9,7 +9,7 @@ import pytest
 
 from takeover.cli import main
 from takeover_conformance.cases import PAIRED_LEVEL, Case, RunCase, shipped
-from takeover_conformance.matrix import InProcess
+from takeover_conformance.inprocess import InProcess
 from takeover_conformance.playing import Bench, Outcome
 from takeover_conformance.process import Adapter
 from takeover_conformance.suite import CONFORMS, SEEDS, VIOLATES, Result, Selection, jobs, run

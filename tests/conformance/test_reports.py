@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from takeover.cli import main
 from takeover_conformance.cases import shipped
-from takeover_conformance.matrix import InProcess
+from takeover_conformance.inprocess import InProcess
 from takeover_conformance.playing import Bench
 from takeover_conformance.reports import digests
 from takeover_conformance.saved import read_result

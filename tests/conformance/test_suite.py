@@ -11,7 +11,8 @@ import pytest
 from takeover.cli import main
 from takeover_conformance.blanks import BLANKS
 from takeover_conformance.cases import ADAPTER_LEVEL, LEVELS, Case, FrameCase, RunCase, shipped
-from takeover_conformance.matrix import InProcess, kills
+from takeover_conformance.inprocess import InProcess
+from takeover_conformance.matrix import kills
 from takeover_conformance.playing import Bench, Outcome, play
 from takeover_conformance.process import Adapter
 from takeover_conformance.sharing import Helpers

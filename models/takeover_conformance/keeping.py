@@ -1,0 +1,39 @@
+"""A random run that found something becomes a file of one case, which outlives its seed and can be shared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from takeover_conformance.golden import file_text
+from takeover_conformance.playing import SEED
+from takeover_conformance.suite import Result
+from takeover_models.decisions import Decision
+from takeover_models.setup import Setup
+
+
+def run_of(setup: Setup, tested: str, decisions: Iterable[Decision]) -> dict[str, Any]:
+    """What a case says of a run of decisions. It ends with the recovery, or whoever does nothing would pass it."""
+    steps = [decision.text() for decision in decisions]
+    whole = steps if "recover" in steps else [*steps, "recover"]
+    return {"setup": setup.text(), "tested": [tested], "steps": whole}
+
+
+def keep(directory: Path, result: Result) -> Path | None:
+    """Write the random run that failed first, made short, into a file there; None if no random run failed."""
+    found = [outcome for outcome in result.failed if outcome.case.startswith(SEED)]
+    if not found or found[0].world is None or found[0].finding is None:
+        return None
+    outcome, finding, world = found[0], found[0].finding, found[0].world
+    case = {
+        "name": f"found-by-{outcome.case}-as-{outcome.tested}",
+        "level": 3,
+        "clauses": [finding.name],
+        "why": finding.text.partition("\n")[0],
+        "origin": outcome.case.replace("-", " "),
+    }
+    file = directory / f"{case['name']}.ndjson"
+    directory.mkdir(parents=True, exist_ok=True)
+    file.write_text(file_text(iter([case | run_of(world.setup, outcome.tested, result.shortest)])))
+    return file
