@@ -29,7 +29,7 @@ async def _rival(report: Report, runs: int, seed: int) -> None:
 
 
 async def _idle(report: Report, runs: int, seed: int) -> None:
-    for timings in (DEFAULT, SHORT):
+    for timings in (DEFAULT, LAB, SHORT):
         await idle(report, timings)
 
 

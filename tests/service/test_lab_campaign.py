@@ -21,11 +21,12 @@ from jsonschema import Draft202012Validator
 
 from takeover.cli import Exit, main
 from takeover.lab.campaign import WRITERS, Campaign
-from takeover.lab.faults import Kill, PowerCut, Role, Round, Starve, Target, draw_rounds
+from takeover.lab.faults import Cut, Kill, PowerCut, Role, Round, Starve, Switchover, Target, draw_rounds
 from takeover.lab.keepalived import program
 from takeover.lab.priority import keep_in_a_thread
 from takeover.lab.report import report_of
 from takeover.lab.scene import LAB_TIMING, LabScene, Programs
+from takeover.lab.wire import Direction, Network
 
 DEADLINE_S = 200
 SCHEMA = json.loads(files("takeover").joinpath("lab", "campaign.schema.json").read_text())
@@ -53,6 +54,11 @@ OUTAGES = (
     ),
 )
 """Every process of both servers is killed at one time, and then of the witness too."""
+
+UNHEARD = Round(
+    (Cut(Target.CLIENT, 125, 1_400, Network.PUBLIC, tuple(Direction)),), Switchover(100, 3_000, back=False)
+)
+"""The client's cable is out from before the takeover until its neighbours have been told five times of it."""
 
 STARVED = Round((Starve(Target.ACTIVE, 0, 3_500, 400),))
 """The active server gets hardly any processor time for longer than its grants last."""
@@ -91,7 +97,7 @@ PLAYS = {
     "as-it-is": Play((STOPPED, ISOLATED), lease_ms=GRANT_MS, promise_ms=GRANT_MS),
     "guesses": Play(((2927, 1),), programs=Programs(witness=[*WITNESS, "guesses"])),
     "lone-active": Play(rounds=(LONE_ACTIVE,), patience_ms=1_000),
-    "outages": Play(rounds=OUTAGES),
+    "outages": Play(rounds=(UNHEARD, *OUTAGES)),
     "starved": Play(rounds=(STARVED,), lease_ms=400, promise_ms=400),
 }
 
@@ -167,11 +173,13 @@ def test_what_only_an_operator_can_end_is_called_by_its_name(tmp_path: Path) -> 
     assert ["declared not eligible"] == [promotion["need"] for promotion in report["promotions"]]
 
 
-def test_both_servers_and_the_witness_lose_power_at_once(tmp_path: Path) -> None:
-    """Under load, every process killed: the service is back without a person, and nothing acknowledged is lost."""
+def test_everything_comes_back_without_a_person(tmp_path: Path) -> None:
+    """After a takeover that the client could not hear of, and after both servers, and then the witness too, lost their
+    power at once: under load, every process killed, and nothing acknowledged is lost."""
     report = inside("outages", tmp_path)
     assert ("holds", [], []) == (report["verdict"], report["findings"], report["promotions"])
-    assert {"double power cut": 2, "power cut": 1} == report["faults_by_kind"]
+    assert {"cut public out+in": 1, "double power cut": 2, "power cut": 1} == report["faults_by_kind"]
+    assert 1 == report["switchovers"]["carried_out"]
     assert (1, 0) == (report["holders_max"], report["acknowledged_lost"])
     assert report["acknowledged"] > 30
     assert report["unknown"] > 0  # the load was there when the power went

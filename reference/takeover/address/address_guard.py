@@ -52,7 +52,9 @@ What complicates it:
 - Asking who has the address takes a wait, which would lengthen every takeover. So the node has it asked (`look`)
   just before it may need to know: the gate of a holder whose grants end is closed σ earlier. Where somebody did
   answer, or too long ago, it is asked again.
-- Neighbours may miss an announcement, so it is repeated for a second.
+- Neighbours may miss an announcement, so it is repeated at once. One whose cable was out for longer than that would go
+  on sending to the old holder for as long as it believes what it knows, which is up to a minute. So it is said again
+  every second for as long as the addresses are held, with the hardware address of then.
 
 Refused: removing the address to end the grant (a stopped process removes nothing, and a resumed one may add it), and
 `valid_lft` (whole seconds, late, and a late renewal adds the address again).
@@ -65,6 +67,7 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
+import itertools
 import os
 import signal
 import sys
@@ -94,6 +97,9 @@ LOOK_NS_MAX = 1_000 * MS
 
 ANNOUNCED_AGAIN_MS = (50, 200, 500, 1000)
 """When the neighbours are told again, in ms after the first time."""
+
+ANNOUNCED_EVERY_MS = 1000
+"""How often they are told from then on."""
 
 NEEDED = (NET_ADMIN, NET_RAW)
 """What the guard needs, and keeps."""
@@ -266,7 +272,8 @@ class Addresses:
 
     async def _announce_again(self) -> None:
         said_ms = 0
-        for at_ms in ANNOUNCED_AGAIN_MS:
+        later = itertools.count(ANNOUNCED_AGAIN_MS[-1] + ANNOUNCED_EVERY_MS, ANNOUNCED_EVERY_MS)
+        for at_ms in itertools.chain(ANNOUNCED_AGAIN_MS, later):
             await asyncio.sleep((at_ms - said_ms) / 1000)
             said_ms = at_ms
             with contextlib.suppress(OSError):  # as when the cable is out, which the announcement cannot mend

@@ -56,13 +56,16 @@ class Neighbours:
 
     def announce(self, addresses: Sequence[Address]) -> None:
         """Say that this interface has them. Raises OSError; what cannot be sent now is not."""
+        mac: bytes = self._sockets[_ARP].getsockname()[4]  # a bond may change it at any time
+        if len(mac) != len(_NOBODY):
+            return  # the interface is gone
         for address in addresses:
             if address.version == 4:
-                self._send(_ARP, _arp(_BROADCAST, self._mac, address.packed, address.packed))
+                self._send(_ARP, _arp(_BROADCAST, mac, address.packed, address.packed))
             else:
-                option = struct.pack("BB", 2, 1) + self._mac
+                option = struct.pack("BB", 2, 1) + mac
                 body = struct.pack(">I", _OVERRIDE) + address.packed + option
-                self._send(_IPV6, _icmpv6(self._mac, _ADVERTISEMENT, address.packed, _ALL_NODES, body))
+                self._send(_IPV6, _icmpv6(mac, _ADVERTISEMENT, address.packed, _ALL_NODES, body))
 
     async def probe(self, addresses: Sequence[Address], wait_ms: int) -> dict[Address, bytes]:
         """Ask who has them, and wait so long for an answer; the hardware address of the first that answered.
