@@ -197,7 +197,8 @@ class Performer:
                 self._node.store.hear_release(epoch)
             case act.Refrain():
                 self.last_refrain = action
-                evidence = evidence_of(action.clause, self._node.core.know, now)
+                core = self._node.core
+                evidence = evidence_of(action.clause, core.know, now, core.heard_at)
                 self.refusals.append(Refusal(datetime.now(UTC), action.clause, action.reason, evidence))
                 self.refusals_total[action.clause] += 1
                 fields = {"clause": action.clause, "reason": action.reason}

@@ -18,6 +18,8 @@ def test_a_refusal_has_the_numbers_that_its_clause_reads() -> None:
     assert {"epoch": 3, "seen": 4, "given_until_ms": 5, "lease_until_ms": 0} == evidence_of(
         "LEASE-3", know, 0
     )
+    alone = {"epoch": 3, "active": 1, "peer_follows": 0, "logged": 0, "safe_upto": 0, "heard_ms": -4}
+    assert alone == evidence_of("SWITCH-1", Knowledge(epoch=3, active=True), 5 * MS, 1 * MS)
     assert {"epoch": 3} == evidence_of("a clause of a foreign witness", know, 0)
 
 
