@@ -37,6 +37,7 @@ class Spectator:
         self._counts["failed" if failed else "known" if known else "passed"] += 1
         if failed and self.first is None:
             self.first = outcome, self._talk.last()
+        self._talk.forget()  # one that another process played brings none
         if self._shows:
             print(f"\rL{outcome.level}: {self._counts.total()} played ", end="", file=sys.stderr, flush=True)
 

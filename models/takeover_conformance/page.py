@@ -65,7 +65,7 @@ def _cell(kind: str, more: str) -> str:
 
 
 def _of_level(result: Saved, level: int) -> str:
-    if result.verdict["levels"][str(level)]:
+    if result.verdict["levels"].get(str(level)):
         return "passed"
     played = [outcome for outcome in result.outcomes if outcome["level"] == level]
     failed = [outcome for outcome in played if not outcome["passed"]]

@@ -40,6 +40,10 @@ class Talk:
         """The same adapter, of whom is remembered what it is asked and answers."""
         return _Overheard(adapter, self._exchanges)
 
+    def forget(self) -> None:
+        """What comes is about something else."""
+        self._exchanges.clear()
+
     def last(self) -> tuple[Exchange, ...]:
         """The last exchanges; the latest comes last."""
         return tuple(self._exchanges)

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from takeover.cli import main
-from takeover_conformance.cases import shipped
+from takeover_conformance.cases import files_of_cases, shipped
 from takeover_conformance.inprocess import InProcess
 from takeover_conformance.playing import Bench
 from takeover_conformance.reports import digests
@@ -23,6 +24,17 @@ from takeover_spec.codec import Malformed
 
 SCHEMA = json.loads(files("takeover_conformance").joinpath("reports.schema.json").read_text())
 REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small() -> Iterator[None]:
+    """A suite without the thousands of moments, played by this process alone."""
+    few = [file for file in files_of_cases() if file[0] != "moments.ndjson"]
+    with pytest.MonkeyPatch.context() as patched:
+        for module in ("cases", "reports"):
+            patched.setattr(f"takeover_conformance.{module}.files_of_cases", lambda: few)
+        patched.setattr("os.sched_getaffinity", lambda pid: {0})
+        yield
 
 
 def reported(

@@ -6,11 +6,17 @@ from importlib.resources import files
 import pytest
 
 from takeover.cli import main
-from takeover_conformance import documents
+from takeover_conformance import documents, lines
 from takeover_conformance.cases import FrameCase, shipped
 from takeover_conformance.easiest import difficulty
+from takeover_conformance.inprocess import InProcess
+from takeover_conformance.judging import Spectator
+from takeover_conformance.playing import Outcome
 from takeover_conformance.sequence import diagram
+from takeover_conformance.suite import Selection
+from takeover_conformance.talk import Talk
 from takeover_conformance.telling import WIDTH
+from takeover_models.findings import Finding
 from takeover_models.network import TOLD_MAX
 from takeover_spec import wire
 from takeover_spec.rules import RULES, Rule
@@ -108,3 +114,20 @@ def test_next_has_nothing_to_say_of_what_passes(capsys: pytest.CaptureFixture[st
     assert "pass, one by one" in capsys.readouterr().out
     assert 3 == main(["conform", "--next", "--", "true"])
     assert "exited: exited 0" in capsys.readouterr().out
+
+
+def test_what_was_exchanged_is_told_with_the_case_it_was_about() -> None:
+    """And with no other: one that another process played brings none."""
+    talk = Talk()
+    adapter = talk.overheard(InProcess())
+    spectator = Spectator(Selection((), 0, range(0)), talk)
+    failed = Outcome("frame-x", 0, "", Finding("§12.1", "wrong"))
+    adapter.ask(lines.Decode(b"\0"))
+    spectator.hear(Outcome("frame-w", 0, "", None))
+    spectator.hear(failed)
+    assert (failed, ()) == spectator.first
+    other = Spectator(Selection((), 0, range(0)), talk)
+    adapter.ask(lines.Decode(b"\1"))
+    other.hear(failed)
+    assert other.first is not None
+    assert [lines.Decode(b"\1")] == [exchange.request for exchange in other.first[1]]
