@@ -1,7 +1,7 @@
 """`takeover conform --next`: the easiest thing that is not yet right.
 
 The cases go in the order of their difficulty: by level, and within a level what says least first: the shortest frame,
-then what is no frame; the run of the fewest steps. The first that fails is the next thing to do.
+then what is no frame; the run of the fewest steps, then the moments. The first that fails is the next thing to do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def difficulty(case: Case) -> tuple[int, bool, int, str]:
     """By which cases are put in order."""
     if isinstance(case, FrameCase):
         return case.level, case.message is None, len(case.frame), case.name
-    return case.level, False, len(case.steps), case.name
+    return case.level, case.situation is not None, len(case.steps), case.name
 
 
 def easiest(bench: Bench, cases: Iterable[Case]) -> tuple[int, Case, Outcome] | int:

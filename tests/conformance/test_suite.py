@@ -152,7 +152,7 @@ def test_the_command_judges_a_process(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["conform", "--level", "0", "--json", str(report), "--", *REFERENCE]) == 0
     told = json.loads(report.read_text())
     assert "conforms" == told["verdict"]
-    assert {"0": True, "1": False, "2": False, "3": False} == told["levels"]
+    assert {str(level): level == 0 for level in LEVELS} == told["levels"]
     assert told["planned"] == told["played"] == len(_frames())
     assert "verdict: conforms" in capsys.readouterr().out
 
