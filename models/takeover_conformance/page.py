@@ -79,8 +79,12 @@ def _clause_cell(result: Saved, clause: str, cases: Sequence[Case]) -> str:
     if failed:
         known = all(outcome in result.verdict["known"] for outcome in failed)
         return _cell("known" if known else "failed", f"{len(failed)} failed by it")
-    names = {case.name for case in cases}
-    passed = sum(outcome["passed"] for outcome in result.outcomes if outcome["case"] in names)
+    played = {
+        (case.name, case.level) for case in cases
+    }  # beside another implementation they are played again
+    passed = sum(
+        outcome["passed"] for outcome in result.outcomes if (outcome["case"], outcome["level"]) in played
+    )
     there_are = sum(1 if isinstance(case, FrameCase) else len(case.tested) for case in cases)
     return _cell("passed" if 0 < passed == there_are else "none", f"{passed} of {there_are} passed")
 

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from takeover.cli import main
-from takeover_conformance.cases import files_of_cases, shipped
+from takeover_conformance.cases import PAIRED_LEVEL, files_of_cases, shipped
 from takeover_conformance.inprocess import InProcess
+from takeover_conformance.page import page
 from takeover_conformance.playing import Bench
 from takeover_conformance.reports import digests
 from takeover_conformance.saved import read_result
@@ -186,6 +188,15 @@ def test_a_page_puts_them_side_by_side(results: Path) -> None:
     assert not re.search(r"(src|href)=|url\(|@import", text)
     failed = [entry.findtext("b") for entry in whole.findall(".//li")]
     assert "frame-released-small" in failed
+
+
+def test_what_is_played_again_in_a_pair_is_not_counted_twice(results: Path) -> None:
+    """A clause stays green when its cases are played beside another implementation as well."""
+    good = read_result(results / "good.ndjson")
+    again = [outcome | {"level": PAIRED_LEVEL} for outcome in good.outcomes]
+    row = re.compile(r"<th scope=.row.>§12.1 .*?<td class=.(\w+)")
+    for result in (good, replace(good, outcomes=(*good.outcomes, *again))):
+        assert ["passed"] == row.findall(page([result]))
 
 
 @pytest.mark.parametrize(
