@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from takeover.lab.faults import Cut, Fault, Kill, PowerCut, Restart, Role, Round, Stop, Target
-from takeover.lab.wire import Direction, Network
+from takeover.lab.networks import Direction, Network
 from takeover_conformance.cases import ROLES, SERVICE_LEVEL
 from takeover_conformance.faults import AdapterFault
 from takeover_conformance.playing import Bench, Outcome, Unmet

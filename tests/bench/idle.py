@@ -18,8 +18,8 @@ from tests.bench.timings import Timings
 from takeover.demo.configurations import PARTIES
 from takeover.demo.statuses import other_server
 from takeover.lab.machines import Machine
+from takeover.lab.networks import Network
 from takeover.lab.scene import plugs
-from takeover.lab.wire import Network
 from takeover.linux import boottime_ns
 
 SECONDS = 20.0

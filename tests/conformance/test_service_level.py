@@ -64,6 +64,15 @@ def test_a_service_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
     assert "/no/such/service is no program" in told
 
 
+def test_an_adapter_is_judged_where_no_lab_can_be_built(tmp_path: Path) -> None:
+    """Whoever installed what judging adapters needs does not need what builds a lab; asking for one names the extra."""
+    without = "import sys; sys.modules['pyroute2'] = None; from takeover.cli import main; sys.exit(main(sys.argv[1:]))"
+    for options, status, told in ((["--list"], 0, "LEASE-1"), (["--service", "true"], 2, "takeover[lab]")):
+        command = [sys.executable, "-P", "-c", without, "conform", *options, "--", *REFERENCE]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+        assert (status, True) == (ended.returncode, told in ended.stdout + ended.stderr), ended.stderr
+
+
 def test_cases_have_names_of_their_own_and_are_about_clauses() -> None:
     """Each says which mistake it hunts; each kind of pair is tried."""
     cases = service_cases()

@@ -23,10 +23,10 @@ from takeover.cli import Exit, main
 from takeover.lab.campaign import WRITERS, Campaign
 from takeover.lab.faults import Cut, Kill, PowerCut, Role, Round, Starve, Switchover, Target, draw_rounds
 from takeover.lab.keepalived import program
+from takeover.lab.networks import Direction, Network
 from takeover.lab.priority import keep_in_a_thread
 from takeover.lab.report import report_of
 from takeover.lab.scene import LAB_TIMING, LabScene, Programs
-from takeover.lab.wire import Direction, Network
 
 DEADLINE_S = 200
 SCHEMA = json.loads(files("takeover").joinpath("lab", "campaign.schema.json").read_text())

@@ -34,7 +34,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from takeover.lab.wire import Direction, Network
+from takeover.lab.networks import Direction, Network
 
 WINDOW = 0.6
 """All faults of a round begin within this part of a lease."""

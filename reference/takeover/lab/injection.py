@@ -23,8 +23,8 @@ from takeover.demo.statuses import other_server
 from takeover.errors import EnvironmentFault
 from takeover.lab.faults import Cut, Fault, Kill, PowerCut, Restart, Role, Round, Starve, Stop, Target, Wipe
 from takeover.lab.machines import ForeignProcess, Machine, starved_processor
+from takeover.lab.networks import Direction, Network
 from takeover.lab.scene import LabScene
-from takeover.lab.wire import Direction, Network
 
 _KEEPER = "takeover.applications.supervise"
 """What it keeps is on its command line too."""

@@ -28,9 +28,10 @@ from takeover.demo.stage import Stage
 from takeover.endpoint import Endpoint
 from takeover.lab.looking import Looked
 from takeover.lab.machines import Machine
+from takeover.lab.networks import Direction, Network
 from takeover.lab.probes import Asked
 from takeover.lab.watch import Watch
-from takeover.lab.wire import Direction, Network, Plug, Wire
+from takeover.lab.wire import Plug, Wire
 from takeover.lab.witnesses import BUILT_IN, ETCD, BuiltIn, InEtcd, LabWitness
 
 MACHINES = (*SERVERS, "witness", "client")

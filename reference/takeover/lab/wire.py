@@ -15,7 +15,6 @@ Refused: taking interfaces down, which the machine notices, as it would not noti
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from pyroute2 import AsyncIPRoute, NetlinkError
@@ -23,25 +22,12 @@ from pyroute2.nftables.expressions import genex, verdict
 from pyroute2.nftables.main import AsyncNFTables
 
 from takeover.errors import EnvironmentFault
+from takeover.lab.networks import Direction, Network
 
 _BRIDGE_FAMILY = 7
 _META_KEY = {"out": 6, "in": 7}  # the interface that a frame came in by, and the one it goes out by
 _INTERFACE_NAME_BYTES = 16
 _DROP, _ACCEPT = 0, 1
-
-
-class Network(Enum):
-    """The networks, and the subnet of each."""
-
-    PUBLIC = "public"
-    CHANNEL = "channel"
-
-
-class Direction(Enum):
-    """Of a machine's link to a network, as the machine sees it."""
-
-    OUT = "out"
-    IN = "in"
 
 
 @dataclass(frozen=True, slots=True)

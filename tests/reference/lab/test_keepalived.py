@@ -12,8 +12,8 @@ from takeover.lab import keepalived
 from takeover.lab.faults import Cut, Fault, Kill, Restart, Role, Stop, Target
 from takeover.lab.holding import Played
 from takeover.lab.looking import Looked
+from takeover.lab.networks import Direction, Network
 from takeover.lab.report import figures
-from takeover.lab.wire import Direction, Network
 
 
 def test_it_is_looked_for_where_it_would_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

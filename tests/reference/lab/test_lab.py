@@ -21,9 +21,10 @@ import pytest
 
 from takeover.lab import namespaces
 from takeover.lab.machines import Machine, Program
+from takeover.lab.networks import Direction, Network
 from takeover.lab.probes import Asked
 from takeover.lab.watch import Watch
-from takeover.lab.wire import Direction, Network, Plug, Wire
+from takeover.lab.wire import Plug, Wire
 from takeover.linux import boottime_ns
 from takeover.observer import Observation
 
