@@ -11,6 +11,7 @@ from takeover_conformance.blanks import BLANKS
 from takeover_conformance.mistakes_about_roles import ABOUT_ROLES
 from takeover_conformance.mistakes_in_frames import IN_FRAMES
 from takeover_conformance.mistakes_with_data import WITH_DATA
+from takeover_conformance.omissions import OMISSIONS
 from takeover_conformance.variants import VARIANTS
 from takeover_conformance.wrappings import Wrapping, Wrong
 from takeover_models.broken import BROKEN
@@ -37,6 +38,7 @@ WRONG: tuple[Wrong, ...] = (
     *WITH_DATA,
     *ABOUT_ROLES,
     *IN_FRAMES,
+    *OMISSIONS,
 )
 """Every mistake that the suite has to catch."""
 

@@ -1,7 +1,7 @@
 """The benchmarks: each figure as a ratio to a limit, or to a peer that is measured in the same run.
 
     python -m tests.bench.run [queues] [drain] [copies] [failover] [rival] [writes] [idle] [steady] [address]
-                              [exchanges] [verify] [--runs N] [--seed S] [--json FILE]
+                              [exchanges] [conform] [matrix] [verify] [--runs N] [--seed S] [--json FILE]
 
 Nothing here is a test: machines differ and are busy. A figure says how far the code is from what the machine allows at
 that moment; the load of the machine is told at the beginning and at the end.
@@ -18,6 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.bench.conformance import conform, matrix
 from tests.bench.copies import copies
 from tests.bench.drain import drain
 from tests.bench.exchanges import exchanges
@@ -87,9 +88,11 @@ ALONE = {
     "copies": copies,
     "address": address,
     "exchanges": exchanges,
+    "conform": conform,
+    "matrix": matrix,
     "verify": verify,
 }
-NAMES = ("queues", "drain", "copies", *IN_THE_LAB, "address", "exchanges", "verify")
+NAMES = ("queues", "drain", "copies", *IN_THE_LAB, "address", "exchanges", "conform", "matrix", "verify")
 
 
 def main() -> None:
