@@ -17,6 +17,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -109,7 +110,6 @@ def _selection(arguments: argparse.Namespace) -> suite.Selection:
         known,
         service,
         tuple(of_service),
-        arguments.other is not None,
     )
 
 
@@ -190,14 +190,17 @@ def _judge(bench: Bench, selection: suite.Selection, arguments: argparse.Namespa
     for file in (arguments.lines, arguments.statement, arguments.badge, arguments.junit, arguments.json):
         if file is not None:  # of an earlier run, which this one may not come to replace
             file.unlink(missing_ok=True)
-    spectator = Spectator(selection, talk)
     metadata: Metadata | None = None
+    spectator = Spectator(selection, talk)
     try:
         metadata = bench.metadata()
+        selection = replace(selection, paired=bench.paired())
     except AdapterFault as fault:
         result = suite.Result(selection, planned=suite.planned(selection), fault=fault)
     else:
         print(f"{metadata.name} {metadata.version}, {metadata.language}", flush=True)
+        if selection.paired is not None:
+            print(f"paired with {selection.paired.name} {selection.paired.version}", flush=True)
         result = _played(bench, selection, arguments, metadata, spectator)
     spectator.end_level()
     print("\n".join(concluded(result, spectator.first)))

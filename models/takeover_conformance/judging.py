@@ -75,7 +75,9 @@ def worth(result: Result) -> str:
         return f"{known} known failures, and no level for that"
     conforms = result.verdict == suite.CONFORMS
     if result.level is not None:
-        return f"level {result.level}" if conforms else f"though level {result.level} was reached"
+        beyond = (level for level in LEVELS if level > result.level and result.reached(level))
+        levels = ", and ".join(f"level {level}" for level in (result.level, *beyond))
+        return levels if conforms else f"though {levels} was reached"
     return "in what was selected, which is not a whole level" if conforms else "no level"
 
 

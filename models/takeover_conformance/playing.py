@@ -85,6 +85,10 @@ class Bench:
         """Who it is that is tested. Raises `AdapterFault`."""
         return self.adapter(0).metadata
 
+    def paired(self) -> Metadata | None:
+        """Whose server is the other one at the paired level, if anybody's is. Raises `AdapterFault`."""
+        return None if self._other is None else self._other.metadata()
+
     def close(self) -> None:
         """End all."""
         for adapter in self._adapters.values():

@@ -55,6 +55,7 @@ class Lines:
                 "known": [asdict(entry) for entry in selection.known],
                 "planned": planned(selection),
                 "adapter": asdict(adapter),
+                "paired": None if selection.paired is None else asdict(selection.paired),
             }
         )
 

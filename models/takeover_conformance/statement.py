@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any
 from xml.sax.saxutils import escape
 
-from takeover_conformance.cases import LEVELS
+from takeover_conformance.cases import LEVELS, PAIRED_LEVEL
 from takeover_conformance.lines import Metadata
 from takeover_conformance.reports import digests, today
 from takeover_conformance.suite import CONFORMS, Result
@@ -29,6 +29,7 @@ _PAD_PX = 8
 
 def statement(result: Result, adapter: Metadata) -> dict[str, Any]:
     """What was found of an implementation."""
+    paired = result.selection.paired
     return {
         "statement": FORMAT,
         "says": SAYS,
@@ -36,6 +37,7 @@ def statement(result: Result, adapter: Metadata) -> dict[str, Any]:
         "verdict": result.verdict,
         "level": result.level,
         "means": "" if result.level is None else LEVELS[result.level],
+        "paired": asdict(paired) if paired is not None and result.reached(PAIRED_LEVEL) else None,
         "known": [asdict(entry) for entry in result.selection.known],
         "adapter_protocol": adapter.protocol,
         "digests": digests(),

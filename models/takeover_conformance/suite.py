@@ -24,6 +24,7 @@ from takeover_conformance.cases import (
 )
 from takeover_conformance.faults import AdapterFault
 from takeover_conformance.known import Known, stale
+from takeover_conformance.lines import Metadata
 from takeover_conformance.playing import SEED, Bench, Outcome, play, play_seed, shortest
 from takeover_conformance.service import ServiceCase, play_service
 from takeover_conformance.sharing import Helpers, played
@@ -53,8 +54,8 @@ class Selection:
     service: tuple[str, ...] = ()
     """The command of the service; without one, its level is not played."""
     service_cases: tuple[ServiceCase, ...] = ()
-    paired: bool = False
-    """Whether the bench has another implementation, to be paired with."""
+    paired: Metadata | None = None
+    """The other implementation, if the bench has one; without one, its level is not played."""
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """Two implementations as one pair (level 5): both ways round, and whoever of them is wrong is named."""
 
+import json
 import shutil
 import sys
 from functools import partial
@@ -18,6 +19,7 @@ CASES: tuple[Case, ...] = tuple(
     case for case in shipped() if isinstance(case, RunCase) and case.level >= 2 and case.origin == "spec"
 )
 JAVASCRIPT = Path(__file__).with_name("javascript") / "adapter.js"
+OTHER = InProcess().metadata
 REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
 
 
@@ -28,13 +30,13 @@ def of_pairs(result: Result) -> list[Outcome]:
 
 def judged(bench: Bench, names: tuple[str, ...] = (), seeds: int = 0) -> Result:
     """What becomes of it, with another implementation."""
-    selection = Selection(CASES, PAIRED_LEVEL, range(seeds), names, paired=True)
+    selection = Selection(CASES, PAIRED_LEVEL, range(seeds), names, paired=OTHER)
     return run(bench, selection, lambda outcome: None)
 
 
 def test_it_is_paired_both_ways_round() -> None:
     """Every run for a pair is played with either one as the primary; random ones too."""
-    planned = [job for job in jobs(Selection(CASES, PAIRED_LEVEL, range(3), paired=True)) if job.level == 5]
+    planned = [job for job in jobs(Selection(CASES, PAIRED_LEVEL, range(3), paired=OTHER)) if job.level == 5]
     assert {"primary", "secondary"} == {job.tested for job in planned}
     assert 6 == sum(job.name.startswith("seed-") for job in planned)
     assert len(CASES) > 20
@@ -64,6 +66,26 @@ def test_whoever_of_the_two_is_wrong_is_named() -> None:
     assert any(outcome.finding and outcome.finding.name == "QUEUE-4" for outcome in result.failed)
 
 
+def test_it_is_said_with_whom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In words, and in the lines; a few cases are no level, and so no statement names a partner."""
+    lines, said = tmp_path / "lines", tmp_path / "statement"
+    options = [
+        "--with",
+        " ".join(REFERENCE),
+        "--case",
+        CASES[0].name,
+        "--lines",
+        str(lines),
+        "--statement",
+        str(said),
+    ]
+    assert 0 == main(["conform", *options, "--", *REFERENCE])
+    assert f"paired with {OTHER.name}" in capsys.readouterr().out
+    header = json.loads(lines.read_text().splitlines()[0])
+    assert header["paired"]["name"] == header["adapter"]["name"]
+    assert json.loads(said.read_text())["paired"] is None
+
+
 def test_the_paired_level_needs_another_adapter(capsys: pytest.CaptureFixture[str]) -> None:
     """It is wrong usage to ask for it alone."""
     assert 2 == main(["conform", "--level", "5", "--", *REFERENCE])
@@ -73,7 +95,7 @@ def test_the_paired_level_needs_another_adapter(capsys: pytest.CaptureFixture[st
 def test_the_paired_level_is_no_badge_for_the_service() -> None:
     """What is called the level is the highest without a gap: nobody has seen the service."""
     for seeds, expected in ((0, (False, False, 2)), (SEEDS, (True, False, 3))):
-        selection = Selection(tuple(shipped()), PAIRED_LEVEL, range(seeds), paired=True)
+        selection = Selection(tuple(shipped()), PAIRED_LEVEL, range(seeds), paired=OTHER)
         result = Result(selection)
         result.outcomes = [Outcome(job.name, job.level, job.tested, None) for job in jobs(selection)]
         assert expected == (result.reached(PAIRED_LEVEL), result.reached(4), result.level)
