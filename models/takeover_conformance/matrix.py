@@ -14,7 +14,6 @@ import argparse
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -22,12 +21,10 @@ from typing import Any
 
 from takeover_conformance.adapter_host import Untruthful
 from takeover_conformance.blanks import BLANKS
-from takeover_conformance.cases import ROLES, UNTESTED, Case, Check, FrameCase, RunCase, shipped
+from takeover_conformance.cases import UNTESTED, Case, Check, FrameCase, RunCase, shipped
 from takeover_conformance.inprocess import InProcess
-from takeover_conformance.playing import Bench, Outcome, Unmet, play, play_seed
-from takeover_conformance.suite import RUN_LENGTH
+from takeover_conformance.playing import Bench, Unmet, play
 from takeover_conformance.variants import VARIANTS
-from takeover_conformance.wrappings import Wrong
 from takeover_conformance.wrong import WRONG
 from takeover_models.findings import Finding, PropertyBroken, RuleBroken
 from takeover_spec.rules import RULES
@@ -41,39 +38,9 @@ Row = dict[str, Any]
 """An adapter, by each check that caught it the first case in which it did, and whether it passed any."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """A check that caught a mistake."""
-
-    mistake: str
-    case: str
-    tested: str
-    clause: str
-    """To which the check belongs: a clause, a property, or `progress`."""
-    check: str
-    """What judged, and the clause."""
-
-
-def kills(wrong: Wrong, cases: Sequence[Case], seeds: Iterable[int] = ()) -> Iterator[Kill]:
-    """Everything that catches a mistake."""
-    bench = Bench(lambda: InProcess(wrong.name))
-    for outcome in _outcomes(bench, cases, seeds):
-        if outcome.finding is not None:
-            name = outcome.finding.name
-            yield Kill(wrong.name, outcome.case, outcome.tested, name, check_of(outcome.finding))
-
-
 def check_of(finding: Finding) -> str:
     """What judged."""
     return f"{_KINDS.get(type(finding), 'run')} {finding.name}"
-
-
-def _outcomes(bench: Bench, cases: Sequence[Case], seeds: Iterable[int]) -> Iterator[Outcome]:
-    for case in cases:
-        for tested in ("",) if isinstance(case, FrameCase) else case.tested:
-            yield play(bench, case, tested)
-    for seed in seeds:
-        yield play_seed(bench, seed, RUN_LENGTH, ROLES[seed % len(ROLES)])
 
 
 @cache

@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import pytest
 
-from takeover_conformance.cases import FrameCase, shipped
+from takeover_conformance.cases import FrameCase, RunCase, shipped
 from takeover_conformance.inprocess import InProcess
 from takeover_conformance.matrix import (
     Row,
@@ -18,6 +18,7 @@ from takeover_conformance.matrix import (
 )
 from takeover_conformance.playing import Bench, play
 from takeover_conformance.variants import VARIANTS
+from takeover_conformance.wrappings import Wrong
 from takeover_conformance.wrong import WRONG
 
 CASES = {case.name: case for case in shipped()}
@@ -43,6 +44,16 @@ def test_each_check_catches_what_it_is_said_to_catch(line: Row) -> None:
         finding = play(bench, case, "" if isinstance(case, FrameCase) else case.tested[-1]).finding
         assert finding is not None
         assert check == check_of(finding)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.name)
+def test_a_run_that_was_found_to_tell_a_mistake_tells_it(wrong: Wrong) -> None:
+    """By a check of a clause that it is about."""
+    case = CASES.get(f"tells-{wrong.name}")
+    if isinstance(case, RunCase):
+        finding = play(Bench(lambda: InProcess(wrong.name)), case, case.tested[0]).finding
+        assert finding is not None
+        assert finding.name in wrong.clauses
 
 
 def test_a_row_is_made_of_what_its_adapter_is_put_through() -> None:
