@@ -75,7 +75,7 @@ class AdapterHost(ServerHost):
         self.event, self.now = None, self.clock.shows
         self.account.begin(found_by_a_server(self.image))
         for request in _disk(self.image):
-            self._nothing_but_the_end(request)
+            self.adapter.ask(request)
         self._ask(self._start())
 
     def _start(self) -> lines.Start:
@@ -123,7 +123,7 @@ class AdapterHost(ServerHost):
             case ev.CopyTaken(upto):
                 self._handed = tuple(self.image.data.parts())
                 for part in self._handed:
-                    self._nothing_but_the_end(lines.Part(part))
+                    self.adapter.ask(lines.Part(part))
                 return lines.Copied(now, upto)
             case ev.Stopping():
                 return lines.Stop(now)
@@ -167,11 +167,6 @@ class AdapterHost(ServerHost):
         self.carry_out(replies)
         return bool(replies)
 
-    def _nothing_but_the_end(self, request: Request) -> None:
-        replies = self.adapter.ask(request)
-        if replies:
-            raise Finding("manners", f"{request} is answered by its end alone, and not by {replies[0]}")
-
     # --- what is answered --------------------------------------------------------------------------
 
     def perform(self, effect: Reply) -> None:
@@ -193,7 +188,7 @@ class AdapterHost(ServerHost):
                 if to == "peer":
                     self.around.network.disconnect(lose=False)
             case lines.Metadata() | lines.Encoded() | lines.Decoded() | lines.Refused() | lines.End():
-                raise Finding("manners", f"{effect} is no answer to this")
+                raise AssertionError(f"{effect} is out of place, which is the adapter's fault")
             case _:
                 self._act(effect)
         self.truth.look()
@@ -209,8 +204,6 @@ class AdapterHost(ServerHost):
             raise Untruthful(self.party, *untruth)
 
     def _say(self, to: str, frame: bytes) -> None:
-        if to not in ("peer", "witness"):
-            raise Finding("manners", f"there is nobody called {to} to say something to")
         link = f"{self.index}{1 - self.index}" if to == "peer" else f"{self.index}w"
         try:
             message = self.around.network.carry(link, frame)

@@ -119,9 +119,13 @@ def _level(arguments: argparse.Namespace) -> int:
     highest = max((level for level, command in there_are.items() if command), default=ADAPTER_LEVEL)
     if arguments.level is None:
         return highest
+    options = {SERVICE_LEVEL: "--service", PAIRED_LEVEL: "--with"}
     if arguments.level > ADAPTER_LEVEL and not there_are[arguments.level]:
-        option = {SERVICE_LEVEL: "--service", PAIRED_LEVEL: "--with"}[arguments.level]
-        raise ValueError(f"level {arguments.level} needs {option}")
+        raise ValueError(f"level {arguments.level} needs {options[arguments.level]}")
+    if arguments.level < highest and highest in options:
+        raise ValueError(
+            f"{options[highest]} is for level {highest}, and --level {arguments.level} is below it"
+        )
     return int(arguments.level)
 
 

@@ -65,7 +65,7 @@ def concluded(result: Result, first: tuple[Outcome, Sequence[Exchange]] | None) 
     for entry in result.stale:
         yield f"listed as a known failure, and does not fail: {entry}"
     if result.fault is not None:
-        yield from telling.blame(result.fault)
+        yield from telling.blame(result.fault, "nothing more" if result.outcomes else "nothing")
     yield f"verdict: {result.verdict}, {worth(result)}"
 
 

@@ -25,6 +25,7 @@ from takeover.linux import processes
 from takeover_conformance import lines
 from takeover_conformance.faults import AdapterFault
 from takeover_conformance.lines import PROTOCOL, End, Hello, Metadata, Reply, Request
+from takeover_conformance.manners import out_of_place
 from takeover_conformance.pipes import Ended, Pipes
 from takeover_spec.codec import Malformed
 
@@ -96,14 +97,10 @@ class Adapter:
         return self._process.pid
 
     def _introduced(self, within_s: float) -> Metadata:
-        replies = self.ask(Hello(PROTOCOL), within_s)
-        match replies:
-            case [Metadata(protocol=protocol) as metadata] if protocol == PROTOCOL:
-                return metadata
-            case [Metadata(protocol=protocol)]:
-                raise self.at_fault("version", f"it speaks version {protocol}, and not {PROTOCOL}")
-            case _:
-                raise self.at_fault("out-of-place", "the answer to hello is one line of metadata, and end")
+        (told,) = (reply for reply in self.ask(Hello(PROTOCOL), within_s) if isinstance(reply, Metadata))
+        if told.protocol != PROTOCOL:
+            raise self.at_fault("version", f"it speaks version {told.protocol}, and not {PROTOCOL}")
+        return told
 
     def at_fault(self, fault: str, detail: str, line: bytes = b"") -> AdapterFault:
         """The fault, with what is known of it; the process is gone."""
@@ -152,8 +149,11 @@ class Adapter:
                 fault = "chatter" if number < self._number else "wrong-id"
                 raise AdapterFault(fault, f"the request was {self._number}", line)
             if isinstance(reply, End):
-                return replies
+                break
             replies.append(reply)
+        if wrong := out_of_place(request, replies):
+            raise AdapterFault("out-of-place", wrong)
+        return replies
 
     def _expect_silence(self, within_s: float) -> None:
         said = self._pipes.unasked(within_s)

@@ -33,9 +33,9 @@ _QUOTED_MAX = 3
 """How many sentences are quoted."""
 
 
-def blame(fault: AdapterFault) -> Iterator[str]:
-    """What an adapter is at fault for."""
-    yield f"the adapter is at fault, and nothing is known of the server in it: {FAULTS[fault.fault]}"
+def blame(fault: AdapterFault, known: str = "nothing") -> Iterator[str]:
+    """What an adapter is at fault for, and how much is known of its server for all that."""
+    yield f"the adapter is at fault, and {known} is known of the server in it: {FAULTS[fault.fault]}"
     if fault.asked:
         yield f"  asked:    {_shown(fault.asked)}"
     if fault.line:

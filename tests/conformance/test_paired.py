@@ -92,6 +92,12 @@ def test_the_paired_level_needs_another_adapter(capsys: pytest.CaptureFixture[st
     assert "level 5 needs --with" in capsys.readouterr().err
 
 
+def test_the_other_adapter_is_not_left_out_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever names one and a level below thinks that it was paired."""
+    assert 2 == main(["conform", "--level", "3", "--with", " ".join(REFERENCE), "--", *REFERENCE])
+    assert "--with is for level 5, and --level 3 is below it" in capsys.readouterr().err
+
+
 def test_the_paired_level_is_no_badge_for_the_service() -> None:
     """What is called the level is the highest without a gap: nobody has seen the service."""
     for seeds, expected in ((0, (False, False, 2)), (SEEDS, (True, False, 3))):

@@ -16,6 +16,7 @@ from takeover.linux import processes
 from takeover_conformance import lines
 from takeover_conformance.faults import AdapterFault
 from takeover_conformance.process import Adapter
+from takeover_spec import wire
 
 POLITE = """
 import json, sys
@@ -87,6 +88,28 @@ def test_each_fault_has_its_name(tmp_path: Path, misbehaviour: str, name: str, t
     found = fault(adapter(tmp_path, misbehaviour))
     assert name == found.fault
     assert told in str(found)
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer", "told"),
+    [
+        (lines.Decode(b"\0\0\0\2[]"), [], "nothing but end; it may be one decoded or refused"),
+        (lines.Decode(b"\0\0\0\2[]"), [{"is": "refused"}] * 2, "refused, refused; it may be one decoded"),
+        (lines.Encode(wire.Released(1)), [{"do": "disable"}], "disable; it may be one encoded"),
+        (lines.Part(b""), [{"is": "sync"}], "sync; it may be end"),
+        (lines.Wake(1), [{"is": "sync"}, {"is": "refused"}], "sync, refused; it may be actions"),
+        (lines.Wake(1), [{"is": "close", "to": "nobody"}], "there is nobody called nobody"),
+        (lines.Wake(1), [{"is": "say", "to": "", "frame": ""}], "there is nobody called"),
+    ],
+)
+def test_a_wrong_kind_of_answer_is_the_adapters_fault(
+    tmp_path: Path, request_: lines.Request, answer: list[dict[str, str]], told: str
+) -> None:
+    """It is well-formed and out of place, in a run as in the smoke test; no server is judged by it."""
+    answers = f"[say(json.dumps({{'id': request['id'], **line}}) + '\\n') for line in {answer}]"
+    with pytest.raises(AdapterFault, match="out-of-place") as caught:
+        adapter(tmp_path, answers).ask(request_)
+    assert told in str(caught.value)
 
 
 def test_one_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:

@@ -25,14 +25,10 @@ def answer(request: Line) -> Iterator[Line]:
                 "version": "0.1",
                 "language": "Python",
             }
-        case (
-            "encode"
-        ):  # your encoder: request["kind"], and that message's fields; {"is": "encoded", "frame": base64}
-            yield {"is": "refused"}
-        case (
-            "decode"
-        ):  # your decoder: request["frame"] in base64; {"is": "decoded", "kind": …, and its fields}
-            yield {"is": "refused"}
+        case "encode":  # your encoder: request["kind"], and that message's fields
+            yield {"is": "refused"}  # or {"is": "encoded", "frame": …} in base64
+        case "decode":  # your decoder: request["frame"] in base64
+            yield {"is": "refused"}  # or {"is": "decoded", "kind": …} and that message's fields
         case "found":  # forget everything: this is on your server's disk
             pass
         case "queued":  # and this, in one of its queues
@@ -40,14 +36,10 @@ def answer(request: Line) -> Iterator[Line]:
         case "start":  # ROLE-1: passive and hidden. LEASE-2: what may have been promised before is waited out
             wait_until = request["now"] + request["promise_ns"]
             yield {"do": "start", "active": False, "enabled": False, "until": 0, "wait_until": wait_until}
-        case (
-            "connected"
-        ):  # to the peer; a passive server says its Position: {"is": "say", "to": "peer", "frame": …}
-            pass
-        case (
-            "frame"
-        ):  # request["frame"] came from request["sender"]; {"is": "close", "to": …} if it is malformed
-            pass
+        case "connected":  # to the peer; a passive server says its Position
+            pass  # {"is": "say", "to": "peer", "frame": …}
+        case "frame":  # request["frame"] came from request["sender"]
+            pass  # {"is": "close", "to": …} if it is malformed
         case "wake":  # it is as late as you wished, by {"is": "wake-at", "at": …}
             pass
         case "idle":  # time to report, and with request["room"] to apply an update
