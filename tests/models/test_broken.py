@@ -9,10 +9,14 @@ from takeover_models.simulate import Outcome, run
 SEEDS_MAX = 600
 STEPS = 100
 
+LOOKED_AT_FIRST = {"released-to-nobody": 500}
+"""From which seed it is looked for; a rare one is known to be found soon after."""
+
 
 def first_with(broken: Broken, name: str, *, judged: bool) -> Outcome | None:
     """The first run of a campaign that ends with a finding of this name."""
-    for seed in range(SEEDS_MAX):
+    first = LOOKED_AT_FIRST.get(broken.name, 0)
+    for seed in (*range(first, SEEDS_MAX), *range(first)):
         outcome = run(seed, STEPS, broken.cores, judged=judged)
         if outcome.finding is not None and outcome.finding.name == name:
             return outcome

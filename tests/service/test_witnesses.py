@@ -34,7 +34,7 @@ def test_one_server_holds_the_lease_and_the_other_succeeds_it(with_witness: With
         assert "the lease of the holder has not run out" == refused.reason
         await secondary.lease(2)
         assert "is over" in (await primary.refused(1)).reason
-        assert "has the other server down" in (await primary.refused(2)).reason
+        assert "the other server is recorded as the holder" in (await primary.refused(2)).reason
         assert "not recorded as eligible" in (await primary.refused(3)).reason
         assert isinstance(await secondary.ask(2), wire.Leased)
 
