@@ -54,6 +54,12 @@ SMALL = {
             ("object->count == 1 + count + others", "object->count >= 1 + count + others"),
         ),
     ),
+    "java": Small(
+        HERE / "java" / "Adapter.java",
+        ("javac", "-Xlint:all", "-Werror"),
+        ("java", "-cp", "{}", "Adapter"),
+        (("putInt(body.length)", "putInt(Integer.reverseBytes(body.length))"),),
+    ),
 }
 """By language."""
 

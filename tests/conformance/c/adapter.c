@@ -1,7 +1,7 @@
 /* An adapter that reads and writes every frame of PROTOCOL.md §12, and has no server: it reaches level 0 and no more.
 
-   ADAPTER.md has the requests and what may be answered. A line, and a frame that was in it, is read in its own place: what is
-   behind escapes and base64 is never longer than they are. What is said of a frame is said of its values by `is_message`.
+   ADAPTER.md has the requests and what may be answered. A line, and a frame that was in it, is read in its own place: what
+   is behind escapes and base64 is never longer than they are. Two tables say which fields a message has, and of which type.
 
        cc -o adapter adapter.c && takeover conform --level 0 -- ./adapter */
 
