@@ -138,8 +138,9 @@ def _execute(keeper: int, argv: list[str], environment: dict[str, str], writer: 
         signal_when_parent_dies(keeper, signal.SIGKILL)
         give_up((NET_ADMIN, NET_RAW))
         os.dup2(2, 1)
-        for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(ignored_by_python, signal.SIG_DFL)
+        for number in signal.valid_signals():  # by Python, or by whoever started the node
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.execvpe(argv[0], argv, environment)
     except OSError as failure:

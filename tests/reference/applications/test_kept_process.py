@@ -161,7 +161,8 @@ OF_THE_C_LIBRARY = 0b11 << 31
 
 
 def test_it_starts_with_the_signals_as_they_are_by_default(setting: Setting) -> None:
-    """Neither what Python ignores nor what the keeper blocks is passed on."""
+    """Neither what Python ignores, or whoever started the node does, nor what the keeper blocks is passed on."""
+    before = signal.signal(signal.SIGQUIT, signal.SIG_IGN)
 
     async def scenario() -> None:
         await (await setting.start("exec grep -E 'Sig(Blk|Ign)' /proc/self/status")).ended()
@@ -170,7 +171,10 @@ def test_it_starts_with_the_signals_as_they_are_by_default(setting: Setting) -> 
         )
         assert (0, 0) == (blocked, ignored)
 
-    run(scenario())
+    try:
+        run(scenario())
+    finally:
+        signal.signal(signal.SIGQUIT, before)
 
 
 def test_a_program_that_is_not_there_is_told(setting: Setting) -> None:
