@@ -99,7 +99,7 @@ ANNOUNCED_AGAIN_MS = (50, 200, 500, 1000)
 """When the neighbours are told again, in ms after the first time."""
 
 ANNOUNCED_EVERY_MS = 1000
-"""How often they are told from then on."""
+"""How often they are told from then on, in ms."""
 
 NEEDED = (NET_ADMIN, NET_RAW)
 """What the guard needs, and keeps."""

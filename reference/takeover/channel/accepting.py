@@ -39,7 +39,6 @@ class Known(Protocol):
     @property
     def party(self) -> str:
         """Who it is."""
-        raise NotImplementedError
 
 
 K = TypeVar("K", bound=Known)

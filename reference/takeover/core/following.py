@@ -70,7 +70,7 @@ def promise_asked(turn: Turn, epoch: int, run: int, sent: int) -> None:
             turn, "REJOIN-4", "the active server is heard: taking over with this data is void"
         )
     turn.do(act.Promise(epoch, until))
-    # there is nothing to look around for before
+    # it looks around again when that has run out, and not before
     turn.note(beat_at=until, promised=True, refrained="", asked=True)
     turn.say(wire.Promised(epoch, run, sent))
 

@@ -33,11 +33,10 @@ def beat(turn: Turn) -> None:
     if turn.now < core.beat_at:
         return
     turn.note(beat_at=turn.now + turn.settings.beat_ns)
-    turn.say(
-        wire.AskPromise(know.epoch, turn.settings.run, turn.now)
-    )  # first: a failover waits longest for it
+    # a failover waits longest for the promise, so it is asked for first
+    turn.say(wire.AskPromise(know.epoch, turn.settings.run, turn.now))
     turn.say_witness(wire.AskLease(know.epoch, turn.settings.run, turn.now, promoted=False))
-    if core.offered and turn.now - core.heard_at > turn.settings.patience_ns:
+    if core.offered and not is_well(turn):
         declare(turn, eligible=False)
     elif not core.recorded:
         turn.say_witness(wire.DeclareEligible(know.epoch, know.version, core.offered))
@@ -121,11 +120,11 @@ def _offer_if_complete(turn: Turn) -> None:
     know = turn.know
     lacks_none = not_(turn.settings.constants.synchronous) | (know.acknowledged <= know.safe_upto)
     complete = (know.applied <= know.safe_upto) & lacks_none
-    if complete & not_(turn.core.offered) & _is_well(turn) & _is_close(turn):
+    if complete & not_(turn.core.offered) & is_well(turn) & _is_close(turn):
         declare(turn, eligible=True)
 
 
-def _is_well(turn: Turn) -> bool:
+def is_well(turn: Turn) -> bool:
     """Whether the passive server was heard, and got on, not long ago."""
     return turn.now - turn.core.heard_at <= turn.settings.patience_ns
 
@@ -154,7 +153,7 @@ def paused(turn: Turn) -> None:
     """Acknowledge one update, or let go of what is safe."""
     know = turn.know
     seq = greatest(know.acknowledged, know.applied) + 1
-    alone = know.alone & not_(_is_well(turn) & _is_close(turn))  # or else it would never have caught up
+    alone = know.alone & not_(is_well(turn) & _is_close(turn))  # or else it would never have caught up
     may = not turn.settings.constants.synchronous or seq <= know.safe_upto or alone  # SYNC-1
     if seq <= carried_upto(know) and may:
         turn.do(act.Acknowledge(know.epoch, seq))

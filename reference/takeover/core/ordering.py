@@ -56,7 +56,7 @@ def _why_no_switchover(turn: Turn) -> Refusal | None:
         return "SWITCH-1", "no passive server follows this epoch"
     if not know.successor:
         return "SWITCH-2", "it is not recorded, last, that the passive server is eligible"
-    if turn.now - turn.core.heard_at > turn.settings.patience_ns:
+    if not leading.is_well(turn):
         return "SWITCH-1", "the passive server is not heard"
     if turn.core.copying:
         return "SWITCH-1", "a copy of the data is being taken"

@@ -29,6 +29,7 @@ from takeover.demo.judgement import (
     enabled_ns,
     failover_ns,
     judge,
+    judge_gap,
     judge_holders,
     judge_traces,
     missing,
@@ -209,7 +210,8 @@ def conclude(performance: Performance) -> tuple[Sequence[Finding], dict[str, Any
     else:
         findings = [Finding("incomplete", "demo", performance.problem)]
         if seen:
-            findings += judge_holders(seen, performance.grant_ms * 1_000_000)
+            findings += judge_holders(seen)
+            findings += judge_gap(seen, performance.grant_ms * 1_000_000)
         findings += judge_traces(performance.traces, breaks)
     report["verdict"] = verdict_of(findings)
     report["trace"] = as_plain(performance.traces, breaks)

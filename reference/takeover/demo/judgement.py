@@ -103,7 +103,8 @@ def enabled_ns(facts: Facts) -> int | None:
 def judge(facts: Facts) -> list[Finding]:
     """Everything that is wrong; nothing if all holds."""
     return [
-        *judge_holders(facts.observation, facts.lease_ns),
+        *judge_holders(facts.observation),
+        *judge_gap(facts.observation, facts.lease_ns),
         *_activity(facts),
         *_data(facts),
         *_loss(facts),
@@ -115,7 +116,7 @@ def _violated(about: str, what: str) -> Finding:
     return Finding("violated", about, what)
 
 
-def judge_holders(seen: Observation, lease_ns: int) -> list[Finding]:
+def judge_holders(seen: Observation) -> list[Finding]:
     """What the observer saw that must not be, or did not see that should have been."""
     findings = []
     if seen.holders_max > 1:
@@ -124,10 +125,15 @@ def judge_holders(seen: Observation, lease_ns: int) -> list[Finding]:
         findings.append(
             Finding("incomplete", "one-holder", "nobody was ever seen to hold the public address")
         )
-    if seen.gap_ns_max >= lease_ns:
-        text = f"the observer did not look for {seen.gap_ns_max // 1_000_000} ms, as long as a lease"
-        findings.append(Finding("incomplete", "one-holder", text))
     return findings
+
+
+def judge_gap(seen: Observation, lease_ns: int) -> list[Finding]:
+    """Whether the observer looked away for so long that two holders could have come and gone."""
+    if seen.gap_ns_max < lease_ns:
+        return []
+    text = f"the observer did not look for {seen.gap_ns_max // 1_000_000} ms, as long as a lease"
+    return [Finding("incomplete", "one-holder", text)]
 
 
 def _activity(facts: Facts) -> list[Finding]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 from takeover.demo.client import End, WriteRecord
 from takeover.demo.judgement import Finding, judge_holders, judge_traces
@@ -64,11 +63,7 @@ def _holders(evidence: Evidence) -> list[Finding]:
     seen = evidence.observation
     looking = looking_of(seen, *played_between(evidence.rounds))
     findings = judge_looking(looking, evidence.lease_ns) if evidence.rounds or seen is None else []
-    return (
-        findings
-        if seen is None
-        else [*findings, *judge_holders(replace(seen, gap_ns_max=0), evidence.lease_ns)]
-    )
+    return findings if seen is None else [*findings, *judge_holders(seen)]
 
 
 def _activity(evidence: Evidence) -> list[Finding]:
