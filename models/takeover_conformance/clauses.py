@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from takeover_conformance.cases import UNTESTED, Case
-from takeover_conformance.wrong import WRONG
+from takeover_conformance.servers.named import WRONG
 from takeover_spec.rules import RULES
 
 

@@ -24,24 +24,26 @@ from pathlib import Path
 from takeover.cli import Exit
 from takeover.lab.entrance import go_inside, inside, refusal
 from takeover.lab.priority import keep_in_a_thread
-from takeover_conformance import clauses, reports, suite, telling
+from takeover_conformance import clauses, suite
+from takeover_conformance.adapter.faults import AdapterFault
+from takeover_conformance.adapter.lines import Metadata
+from takeover_conformance.adapter.new_adapter import SKELETONS, new_adapter
+from takeover_conformance.adapter.process import Adapter, Asked
+from takeover_conformance.adapter.smoke import smoke
+from takeover_conformance.adapter.talk import Talk
 from takeover_conformance.cases import ADAPTER_LEVEL, PAIRED_LEVEL, SERVICE_LEVEL, shipped
-from takeover_conformance.faults import AdapterFault
 from takeover_conformance.judging import Spectator, concluded, next_thing
 from takeover_conformance.keeping import keep
 from takeover_conformance.known import read_known
-from takeover_conformance.lines import Metadata
-from takeover_conformance.new_adapter import SKELETONS, new_adapter
 from takeover_conformance.options import configure
-from takeover_conformance.page import page
-from takeover_conformance.playing import SEED, Bench, Outcome, play_decisions
-from takeover_conformance.process import Adapter, Asked
-from takeover_conformance.saved import read_results
-from takeover_conformance.service import service_cases
-from takeover_conformance.sharing import Helpers
-from takeover_conformance.smoke import smoke
-from takeover_conformance.statement import badge, statement
-from takeover_conformance.talk import Talk
+from takeover_conformance.playing.bench import SEED, Bench, Outcome, play_decisions
+from takeover_conformance.playing.service import service_cases
+from takeover_conformance.playing.sharing import Helpers
+from takeover_conformance.reports import result_lines as reports
+from takeover_conformance.reports import telling
+from takeover_conformance.reports.page import page
+from takeover_conformance.reports.saved import read_results
+from takeover_conformance.reports.statement import badge, statement
 from takeover_models.decisions import parse_run
 from takeover_spec.codec import Malformed
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from takeover_conformance.cases import Case, FrameCase
-from takeover_conformance.playing import Bench, Outcome, play
+from takeover_conformance.playing.bench import Bench, Outcome, play
 
 
 def difficulty(case: Case) -> tuple[int, bool, int, str]:

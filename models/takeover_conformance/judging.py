@@ -6,13 +6,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from takeover_conformance import suite, telling
+from takeover_conformance import suite
+from takeover_conformance.adapter.talk import Exchange, Talk
 from takeover_conformance.cases import LEVELS, Case
 from takeover_conformance.easiest import easiest
-from takeover_conformance.playing import SEED, Bench, Outcome
-from takeover_conformance.service import ServiceCase
+from takeover_conformance.playing.bench import SEED, Bench, Outcome
+from takeover_conformance.playing.service import ServiceCase
+from takeover_conformance.reports import telling
 from takeover_conformance.suite import Result, Selection
-from takeover_conformance.talk import Exchange, Talk
 
 
 class Spectator:

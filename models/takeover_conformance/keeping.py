@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from takeover_conformance.golden import file_text
-from takeover_conformance.playing import SEED
+from takeover_conformance.making.golden import file_text
+from takeover_conformance.playing.bench import SEED
 from takeover_conformance.suite import Result
 from takeover_models.decisions import Decision
 from takeover_models.setup import Setup

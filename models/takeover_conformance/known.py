@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from takeover_conformance.playing import Outcome
+from takeover_conformance.playing.bench import Outcome
 from takeover_spec.codec import Malformed, parse_json
 
 FORMAT = 1

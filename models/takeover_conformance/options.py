@@ -7,8 +7,8 @@ from pathlib import Path
 
 from takeover.cli import report_file
 from takeover_conformance import suite
+from takeover_conformance.adapter.new_adapter import SKELETONS
 from takeover_conformance.cases import LEVELS, ROLES
-from takeover_conformance.new_adapter import SKELETONS
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from takeover_conformance import telling
+from takeover_conformance.adapter.faults import AdapterFault
+from takeover_conformance.adapter.process import Adapter
+from takeover_conformance.adapter.talk import Exchange, Talk
 from takeover_conformance.cases import Case
-from takeover_conformance.faults import AdapterFault
-from takeover_conformance.playing import Bench, Outcome
-from takeover_conformance.process import Adapter
+from takeover_conformance.playing.bench import Bench, Outcome
+from takeover_conformance.reports import telling
 from takeover_conformance.suite import Job, Selection, jobs
-from takeover_conformance.talk import Exchange, Talk
 
 
 class Broken(Exception):

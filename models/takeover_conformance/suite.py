@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import takewhile
 
+from takeover_conformance.adapter.faults import AdapterFault
+from takeover_conformance.adapter.lines import Metadata
 from takeover_conformance.cases import (
     ADAPTER_LEVEL,
     LEVELS,
@@ -22,12 +24,10 @@ from takeover_conformance.cases import (
     FrameCase,
     RunCase,
 )
-from takeover_conformance.faults import AdapterFault
 from takeover_conformance.known import Known, stale
-from takeover_conformance.lines import Metadata
-from takeover_conformance.playing import SEED, Bench, Outcome, play, play_seed, shortest
-from takeover_conformance.service import ServiceCase, play_service
-from takeover_conformance.sharing import Helpers, played
+from takeover_conformance.playing.bench import SEED, Bench, Outcome, play, play_seed, shortest
+from takeover_conformance.playing.service import ServiceCase, play_service
+from takeover_conformance.playing.sharing import Helpers, played
 from takeover_models.decisions import Decision
 
 RUN_LENGTH = 40

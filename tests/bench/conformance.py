@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.bench.report import Figure, Report, seconds_of
 
 from takeover_conformance.cases import shipped
-from takeover_conformance.matrix import names
+from takeover_conformance.making.matrix import names
 
 CONFORM_S = 30
 """How long levels 0 to 3 may take for one adapter, on two processors."""
@@ -29,7 +29,7 @@ def conform(report: Report) -> None:
     report.add(
         Figure("conform", f"cases, {counting} of which count", len(cases), "", CASES, "what is wanted")
     )
-    adapter = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
+    adapter = [sys.executable, "-P", "-m", "takeover_conformance.servers.reference_adapter"]
     command = [sys.executable, "-m", "takeover", "conform", "--level", "3", "--", *adapter]
     seconds = seconds_of(lambda: subprocess.run(command, check=True, capture_output=True))
     report.add(
@@ -40,7 +40,12 @@ def conform(report: Report) -> None:
 def matrix(report: Report) -> None:
     """Every wrong adapter, every legal variant and every blank, in processes of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "takeover_conformance.matrix", str(Path(folder) / "kills.ndjson")]
+        command = [
+            sys.executable,
+            "-m",
+            "takeover_conformance.making.matrix",
+            str(Path(folder) / "kills.ndjson"),
+        ]
         seconds = seconds_of(lambda: subprocess.run(command, check=True))
     told = f"the kill matrix of {len(names())} adapters"
     report.add(Figure("matrix", told, seconds, "s", MATRIX_S, "the limit"))

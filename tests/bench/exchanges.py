@@ -14,8 +14,8 @@ import time
 
 from tests.bench.report import Figure, Report
 
-from takeover_conformance import lines
-from takeover_conformance.process import Adapter
+from takeover_conformance.adapter import lines
+from takeover_conformance.adapter.process import Adapter
 from takeover_spec import actions as act
 
 EXCHANGES = 2000

@@ -15,10 +15,11 @@ from takeover_conformance.cases import (
     read,
     shipped,
 )
-from takeover_conformance.golden import compact_text, file_text, frame_cases
-from takeover_conformance.making import moment_lines, telling
-from takeover_conformance.situations import situations
-from takeover_conformance.wrong import WRONG
+from takeover_conformance.making.golden import compact_text, file_text, frame_cases
+from takeover_conformance.making.moments import moment_lines
+from takeover_conformance.making.runs import telling
+from takeover_conformance.making.situations import situations
+from takeover_conformance.servers.named import WRONG
 from takeover_spec.codec import Malformed
 from takeover_spec.rules import RULES
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from takeover_conformance.cases import shipped
 from takeover_conformance.clauses import ALSO, BY_HAND, Judged, demands, told
-from takeover_conformance.wrong import WRONG
+from takeover_conformance.servers.named import WRONG
 
 DOCUMENT = (Path(__file__).parents[2] / "spec" / "PROTOCOL.md").read_text(encoding="utf-8")
 CASES = shipped()

@@ -2,11 +2,11 @@
 
 import pytest
 
-from takeover_conformance import moments as making
 from takeover_conformance.cases import RunCase, shipped
-from takeover_conformance.inprocess import InProcess
-from takeover_conformance.playing import Bench, Unmet, play
-from takeover_conformance.situations import situations
+from takeover_conformance.making import moments as making
+from takeover_conformance.making.situations import situations
+from takeover_conformance.playing.bench import Bench, Unmet, play
+from takeover_conformance.servers.inprocess import InProcess
 
 MOMENTS = {case.name: case for case in shipped() if isinstance(case, RunCase) and case.situation is not None}
 

@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
+from takeover_conformance.adapter.process import Adapter
 from takeover_conformance.cases import shipped
-from takeover_conformance.playing import Bench, Outcome
-from takeover_conformance.process import Adapter
+from takeover_conformance.playing.bench import Bench, Outcome
 from takeover_conformance.suite import CONFORMS, Selection, run
 
 ADAPTER = Path(__file__).with_name("javascript") / "adapter.js"

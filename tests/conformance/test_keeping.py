@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from takeover_conformance.cases import read
-from takeover_conformance.inprocess import InProcess
 from takeover_conformance.keeping import keep
-from takeover_conformance.playing import Bench, Outcome, play
+from takeover_conformance.playing.bench import Bench, Outcome, play
+from takeover_conformance.servers.inprocess import InProcess
 from takeover_conformance.suite import Selection, run
 
 

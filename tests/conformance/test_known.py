@@ -13,7 +13,7 @@ from takeover_conformance.known import Known, read_known, stale
 from takeover_conformance.suite import KNOWN, VIOLATES
 from takeover_spec.codec import Malformed
 
-REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
+REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.servers.reference_adapter"]
 WRONG = [*REFERENCE, "--like", "reads-anything"]
 CASES = ["--case", "frame-released-small", "--case", "malformed-field-unknown"]
 WHY = {"reason": "the decoder is replaced in June", "link": "https://example.org/7"}

@@ -10,10 +10,10 @@ from typing import get_args
 import pytest
 from jsonschema import Draft202012Validator
 
-from takeover_conformance import lines
-from takeover_conformance.inprocess import InProcess
-from takeover_conformance.lines_schema import schema, schema_text
-from takeover_conformance.playing import Bench, play_seed
+from takeover_conformance.adapter import lines
+from takeover_conformance.adapter.lines_schema import schema, schema_text
+from takeover_conformance.playing.bench import Bench, play_seed
+from takeover_conformance.servers.inprocess import InProcess
 from takeover_spec import actions as act
 from takeover_spec import wire
 from takeover_spec.codec import Malformed, kind_of
@@ -106,7 +106,7 @@ def test_the_document_has_every_word_with_its_fields() -> None:
 
 def test_the_schema_is_published_as_it_is_made() -> None:
     """From the types."""
-    published = files("takeover_conformance").joinpath("lines.schema.json").read_text()
+    published = files("takeover_conformance.adapter").joinpath("lines.schema.json").read_text()
     assert published == schema_text()
     assert json.loads(published) == schema()
 

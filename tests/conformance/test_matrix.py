@@ -5,8 +5,7 @@ from copy import deepcopy
 import pytest
 
 from takeover_conformance.cases import FrameCase, RunCase, shipped
-from takeover_conformance.inprocess import InProcess
-from takeover_conformance.matrix import (
+from takeover_conformance.making.matrix import (
     Row,
     check_of,
     checks,
@@ -16,10 +15,11 @@ from takeover_conformance.matrix import (
     row,
     shipped_matrix,
 )
-from takeover_conformance.playing import Bench, play
-from takeover_conformance.variants import VARIANTS
-from takeover_conformance.wrappings import Wrong
-from takeover_conformance.wrong import WRONG
+from takeover_conformance.playing.bench import Bench, play
+from takeover_conformance.servers.inprocess import InProcess
+from takeover_conformance.servers.named import WRONG
+from takeover_conformance.servers.variants import VARIANTS
+from takeover_conformance.servers.wrappings import Wrong
 
 CASES = {case.name: case for case in shipped()}
 MATRIX = shipped_matrix()
@@ -31,7 +31,7 @@ def test_the_suite_has_no_idle_check_and_no_mistake_goes_free() -> None:
 
 
 def test_it_is_of_the_adapters_that_there_are() -> None:
-    """Make it anew when there are others: python -m takeover_conformance.matrix."""
+    """Make it anew when there are others: python -m takeover_conformance.making.matrix."""
     assert names() == [line["adapter"] for line in MATRIX]
 
 

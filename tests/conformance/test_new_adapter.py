@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from takeover.cli import main
-from takeover_conformance import lines
-from takeover_conformance.new_adapter import SKELETONS
-from takeover_conformance.process import Adapter
+from takeover_conformance.adapter import lines
+from takeover_conformance.adapter.new_adapter import SKELETONS
+from takeover_conformance.adapter.process import Adapter
 from takeover_spec import wire
 
 MISLEADING = 'ü "quoted" \\ 漢 \U0001f600 ,"id":3,"op":"hello"} \t'

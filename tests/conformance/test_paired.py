@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from takeover.cli import main
+from takeover_conformance.adapter.process import Adapter
 from takeover_conformance.cases import PAIRED_LEVEL, Case, RunCase, shipped
-from takeover_conformance.inprocess import InProcess
-from takeover_conformance.playing import Bench, Outcome
-from takeover_conformance.process import Adapter
+from takeover_conformance.playing.bench import Bench, Outcome
+from takeover_conformance.servers.inprocess import InProcess
 from takeover_conformance.suite import CONFORMS, SEEDS, VIOLATES, Result, Selection, jobs, run
 
 CASES: tuple[Case, ...] = tuple(
@@ -20,7 +20,7 @@ CASES: tuple[Case, ...] = tuple(
 )
 JAVASCRIPT = Path(__file__).with_name("javascript") / "adapter.js"
 OTHER = InProcess().metadata
-REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
+REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.servers.reference_adapter"]
 
 
 def of_pairs(result: Result) -> list[Outcome]:

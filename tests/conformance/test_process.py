@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from takeover.linux import processes
-from takeover_conformance import lines
-from takeover_conformance.faults import AdapterFault
-from takeover_conformance.process import Adapter
+from takeover_conformance.adapter import lines
+from takeover_conformance.adapter.faults import AdapterFault
+from takeover_conformance.adapter.process import Adapter
 from takeover_spec import wire
 
 POLITE = """

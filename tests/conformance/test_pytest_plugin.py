@@ -15,7 +15,7 @@ pytest_plugins = ["pytester"]
 
 assert pytest_items  # loaded once, before the runs within this one, which would forget it and load it again
 
-REFERENCE = f"{sys.executable} -P -m takeover_conformance.reference_adapter"
+REFERENCE = f"{sys.executable} -P -m takeover_conformance.servers.reference_adapter"
 WRONG = f"{REFERENCE} --like reads-anything"
 ALONE = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:xdist"]
 """Without other plugins, which take longer to load than a case does to play."""

@@ -15,17 +15,17 @@ from jsonschema import Draft202012Validator
 
 from takeover.cli import main
 from takeover_conformance.cases import PAIRED_LEVEL, files_of_cases, shipped
-from takeover_conformance.inprocess import InProcess
-from takeover_conformance.page import page
-from takeover_conformance.playing import Bench
-from takeover_conformance.reports import digests
-from takeover_conformance.saved import read_result
-from takeover_conformance.statement import badge
+from takeover_conformance.playing.bench import Bench
+from takeover_conformance.reports.page import page
+from takeover_conformance.reports.result_lines import digests
+from takeover_conformance.reports.saved import read_result
+from takeover_conformance.reports.statement import badge
+from takeover_conformance.servers.inprocess import InProcess
 from takeover_conformance.suite import VIOLATES, Selection, run
 from takeover_spec.codec import Malformed
 
-SCHEMA = json.loads(files("takeover_conformance").joinpath("reports.schema.json").read_text())
-REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
+SCHEMA = json.loads(files("takeover_conformance.reports").joinpath("result_lines.schema.json").read_text())
+REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.servers.reference_adapter"]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -33,7 +33,7 @@ def small() -> Iterator[None]:
     """A suite without the thousands of moments, played by this process alone."""
     few = [file for file in files_of_cases() if file[0] != "moments.ndjson"]
     with pytest.MonkeyPatch.context() as patched:
-        for module in ("cases", "reports"):
+        for module in ("cases", "reports.result_lines"):
             patched.setattr(f"takeover_conformance.{module}.files_of_cases", lambda: few)
         patched.setattr("os.sched_getaffinity", lambda pid: {0})
         yield

@@ -10,11 +10,11 @@ import pytest
 
 from takeover.cli import Exit
 from takeover.demo.parties import service
-from takeover_conformance.service import ServiceCase, read_service_cases, service_cases
+from takeover_conformance.playing.service import ServiceCase, read_service_cases, service_cases
 from takeover_spec.codec import Malformed
 from takeover_spec.rules import RULES
 
-REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
+REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.servers.reference_adapter"]
 WEAKENED = Path(__file__).parents[1] / "service" / "weakened" / "node.py"
 DEADLINE_S = 240
 

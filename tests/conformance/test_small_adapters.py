@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from takeover_conformance import lines
+from takeover_conformance.adapter import lines
+from takeover_conformance.adapter.process import Adapter
+from takeover_conformance.adapter.smoke import smoke
 from takeover_conformance.cases import shipped
-from takeover_conformance.playing import Bench, Outcome
-from takeover_conformance.process import Adapter
-from takeover_conformance.smoke import smoke
+from takeover_conformance.playing.bench import Bench, Outcome
 from takeover_conformance.suite import CONFORMS, VIOLATES, Result, Selection, run
 from takeover_spec import wire
 from takeover_spec.codec import GREATEST

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from takeover.cli import main
-from takeover_conformance.new_adapter import SKELETONS
-from takeover_conformance.smoke import STEPS
+from takeover_conformance.adapter.new_adapter import SKELETONS
+from takeover_conformance.adapter.smoke import STEPS
 
-REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
+REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.servers.reference_adapter"]
 SKELETON = SKELETONS["python"].text()
 START = 'yield {"do": "start"'
 
@@ -69,8 +69,8 @@ def test_what_is_wrong_is_told_with_its_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The fault, and what was asked."""
-    monkeypatch.setattr("takeover_conformance.smoke.ANSWERS_WITHIN_S", 1.0)
-    monkeypatch.setattr("takeover_conformance.process.LEAVES_WITHIN_S", 0.5)
+    monkeypatch.setattr("takeover_conformance.adapter.smoke.ANSWERS_WITHIN_S", 1.0)
+    monkeypatch.setattr("takeover_conformance.adapter.process.LEAVES_WITHIN_S", 0.5)
     status, told = smoked(tmp_path, old, new, capsys)
     assert 3 == status
     assert fault in told
@@ -81,7 +81,7 @@ def test_a_slow_start_is_told_and_waited_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some languages take their time, and whoever waits wants to know for what."""
-    monkeypatch.setattr("takeover_conformance.smoke.ANSWERS_WITHIN_S", 0.5)
+    monkeypatch.setattr("takeover_conformance.adapter.smoke.ANSWERS_WITHIN_S", 0.5)
     seen = f"pathlib.Path({str(tmp_path / 'seen')!r})"
     slow = f"import pathlib\nif not {seen}.exists():\n    {seen}.touch()\n    sys.stdin.read()"
     status, told = smoked(tmp_path, "Line = dict[str, Any]", f"Line = dict[str, Any]\n{slow}", capsys)

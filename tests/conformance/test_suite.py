@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 
 from takeover.cli import main
-from takeover_conformance.blanks import BLANKS
+from takeover_conformance.adapter.process import Adapter
 from takeover_conformance.cases import ADAPTER_LEVEL, LEVELS, Case, FrameCase, RunCase, shipped
-from takeover_conformance.inprocess import InProcess
-from takeover_conformance.playing import Bench, Outcome, play
-from takeover_conformance.process import Adapter
-from takeover_conformance.sharing import Helpers
+from takeover_conformance.playing.bench import Bench, Outcome, play
+from takeover_conformance.playing.sharing import Helpers
+from takeover_conformance.servers.blanks import BLANKS
+from takeover_conformance.servers.inprocess import InProcess
+from takeover_conformance.servers.variants import VARIANTS
 from takeover_conformance.suite import CONFORMS, SEEDS, UNDECIDED, VIOLATES, Result, Selection, jobs, run
-from takeover_conformance.variants import VARIANTS
 
 CASES = tuple(shipped())
 MOMENTS = [case for case in CASES if isinstance(case, RunCase) and case.situation is not None]
 SOME = tuple(case for case in CASES if case not in MOMENTS) + tuple(MOMENTS[::20])
 """All cases but the moments, of which there are thousands; and some of those."""
-REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
+REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.servers.reference_adapter"]
 
 
 def ignore(outcome: Outcome) -> None:

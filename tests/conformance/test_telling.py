@@ -6,23 +6,24 @@ from importlib.resources import files
 import pytest
 
 from takeover.cli import main
-from takeover_conformance import documents, lines
+from takeover_conformance import documents
+from takeover_conformance.adapter import lines
+from takeover_conformance.adapter.talk import Talk
 from takeover_conformance.cases import FrameCase, shipped
 from takeover_conformance.easiest import difficulty
-from takeover_conformance.inprocess import InProcess
 from takeover_conformance.judging import Spectator
-from takeover_conformance.playing import Outcome
-from takeover_conformance.sequence import diagram
+from takeover_conformance.playing.bench import Outcome
+from takeover_conformance.reports.sequence import diagram
+from takeover_conformance.reports.telling import WIDTH
+from takeover_conformance.servers.inprocess import InProcess
 from takeover_conformance.suite import Selection
-from takeover_conformance.talk import Talk
-from takeover_conformance.telling import WIDTH
 from takeover_models.findings import Finding
 from takeover_models.network import TOLD_MAX
 from takeover_spec import wire
 from takeover_spec.rules import RULES, Rule
 
-REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.reference_adapter"]
-SKELETON = [sys.executable, str(files("takeover_conformance").joinpath("skeletons", "adapter.py"))]
+REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.servers.reference_adapter"]
+SKELETON = [sys.executable, str(files("takeover_conformance.adapter").joinpath("skeletons", "adapter.py"))]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.clause}-{rule.name}")

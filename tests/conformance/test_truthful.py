@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from takeover_conformance.truthful import REFUSED_BY, Heard, Taken, untrue_copy
+from takeover_conformance.playing.truthful import REFUSED_BY, Heard, Taken, untrue_copy
 from takeover_spec import actions as act
 from takeover_spec import wire
 
