@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 _skipped: list[str] = []
 _passed: list[str] = []
+
+
+def pytest_configure() -> None:
+    """Ignore no interrupt, though a shell without job control started this in the background: children would, too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
