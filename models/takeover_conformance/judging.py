@@ -55,7 +55,7 @@ class Spectator:
 
 def concluded(result: Result, first: tuple[Outcome, Sequence[Exchange]] | None) -> Iterator[str]:
     """What is said at the end."""
-    if first is not None:
+    if first is not None and not result.unrepeatable:
         outcome, talk = first
         yield ""
         yield "what failed first:"

@@ -7,7 +7,7 @@ comes after it would only say the same again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import takewhile
@@ -97,6 +97,11 @@ class Result:
         return self.fault is None and 0 < self.planned == len(self.outcomes)
 
     @property
+    def unrepeatable(self) -> bool:
+        """Whether what failed did not fail when it was played again."""
+        return self.fault is not None and self.fault.fault == "nondeterministic"
+
+    @property
     def level(self) -> int | None:
         """The highest that was reached with all those below; None if none was, or only some cases were asked for."""
         reached = list(takewhile(self.reached, LEVELS))
@@ -117,7 +122,10 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """One of the four; only a run in which everything planned was played and passed conforms."""
+        """One of the four; only a run in which everything planned was played and passed conforms. What fails only
+        sometimes is no verdict on a server."""
+        if self.unrepeatable:
+            return UNDECIDED
         if self.failed or self.stale:
             return VIOLATES
         if not self.complete:
@@ -201,6 +209,8 @@ def run(
                 heard(outcome)
             if result.failed:
                 failed = result.failed[0]
+                if level != SERVICE_LEVEL:  # that one is in real time
+                    _has_to_fail_again(bench, of_level, failed)
                 of_a_seed = failed.case.startswith(SEED) and failed.world is not None
                 result.shortest = shortest(bench, failed) if of_a_seed else ()
                 break
@@ -209,3 +219,14 @@ def run(
     finally:
         bench.close()
     return result
+
+
+def _has_to_fail_again(bench: Bench, played_jobs: Sequence[Job], failed: Outcome) -> None:
+    """Raises `AdapterFault` if it does not: what is told of a failure has to be what whoever plays it again sees."""
+    (job,) = (job for job in played_jobs if (job.name, job.tested) == (failed.case, failed.tested))
+    again = job.play(bench).finding
+    assert failed.finding is not None
+    if again is None or again.name != failed.finding.name:
+        now = "passed" if again is None else f"failed by {again.name}"
+        detail = f"{failed.case} failed by {failed.finding.name}, and when it was played again it {now}"
+        raise AdapterFault("nondeterministic", detail)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from takeover.cli import main
+from takeover_conformance.adapter.lines import Reply, Request
 from takeover_conformance.adapter.process import Adapter
 from takeover_conformance.cases import ADAPTER_LEVEL, LEVELS, Case, FrameCase, RunCase, shipped
 from takeover_conformance.playing.bench import Bench, Outcome, play
@@ -131,6 +132,27 @@ def test_a_level_is_not_reached_over_one_that_was_not() -> None:
     result = run(Bench(lambda: InProcess("little-endian")), Selection(CASES, 3, range(3)), ignore)
     assert {0} == {outcome.level for outcome in result.outcomes}
     assert not any(result.reached(level) for level in LEVELS)
+
+
+def test_what_fails_only_once_is_no_verdict_on_a_server() -> None:
+    """It is the adapter's fault, and says where."""
+    wrong, right = InProcess("little-endian"), InProcess()
+    frames = tuple(case for case in CASES if case.level == 0)
+
+    class Moody(InProcess):
+        """Makes the first frame wrong, and never again any."""
+
+        asked = 0
+
+        def ask(self, request: Request) -> list[Reply]:
+            self.asked += 1
+            return (wrong if self.asked == 2 else right).ask(request)
+
+    result = run(Bench(Moody), Selection(frames, 0, range(0)), ignore)
+    assert result.verdict == UNDECIDED
+    assert result.fault is not None
+    assert "nondeterministic: frame-" in str(result.fault)
+    assert str(result.fault).endswith("and when it was played again it passed")
 
 
 def test_the_command_judges_a_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

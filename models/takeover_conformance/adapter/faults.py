@@ -17,6 +17,7 @@ FAULTS = {
     "wrong-id": "a line answers a request that was not made",
     "flood": "an answer, or a line of it, is longer than the protocol allows",
     "chatter": "it wrote before it was asked, or after the end of an answer",
+    "nondeterministic": "asked the same again, it answered otherwise: by a clock or by chance, or it does not forget",
     "version": "it does not speak this version of the protocol, though it answers",
     "service": "the service could not be tried, for it did not run, or nobody could watch it",
     "stays": "it runs on though its input has ended, and was killed",

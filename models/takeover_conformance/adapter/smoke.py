@@ -1,7 +1,8 @@
 """`takeover conform --smoke`: what is wrong with an adapter's manners, told at the first line that is wrong.
 
 A short talk in which every kind of line has its turn, and no case: the process starts and says who it is, reads a
-frame and what is none, starts a server on an empty disk, wakes it, stops it, starts another, and its input ends.
+frame and what is none, starts a server on an empty disk, wakes it, stops it, is asked all of it again, and its input
+ends.
 Whether the server in it is right is not looked at; that frames are read as they should be is level 0.
 """
 
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from takeover_conformance.adapter import lines
 from takeover_conformance.adapter.faults import AdapterFault
-from takeover_conformance.adapter.lines import Request
+from takeover_conformance.adapter.lines import Reply, Request
 from takeover_conformance.adapter.manners import BY_A_SERVER, not_but
 from takeover_conformance.adapter.process import STARTS_WITHIN_S, Adapter
 from takeover_spec import actions as act
@@ -100,6 +101,7 @@ def smoke(command: Sequence[str]) -> Iterator[str]:
 
 def _talk(adapter: Adapter) -> Iterator[str]:
     told = adapter.metadata
+    answers = []
     yield f"starts, and says who it is: {told.name} {told.version}, {told.language}"
     for step in STEPS:
         replies = adapter.ask(step.request, ANSWERS_WITHIN_S)
@@ -107,7 +109,17 @@ def _talk(adapter: Adapter) -> Iterator[str]:
             may = f'"do":"start" first, for it is the first action; then {BY_A_SERVER}'
             raise adapter.at_fault("out-of-place", not_but(replies, may))
         yield step.what
+        answers.append(replies)
+    for step, before in zip(STEPS, answers, strict=True):
+        again = adapter.ask(step.request, ANSWERS_WITHIN_S)
+        if again != before:
+            raise adapter.at_fault("nondeterministic", f"first {_shown(before)}; then {_shown(again)}")
+    yield "answers the same when it is asked all of it again"
     adapter.listen(SETTLES_WITHIN_S)
     yield "is silent when it is not asked"
     adapter.leave()
     yield "ends with its input"
+
+
+def _shown(replies: Sequence[Reply]) -> str:
+    return ", ".join(str(reply) for reply in replies) or "nothing but end"

@@ -85,7 +85,7 @@ def _outcome(case: str, level: int, tested: str, found: tuple[str, str] | None) 
 
 
 def _shown(outcome: Outcome, again: Outcome) -> Outcome:
-    """The second outcome, if it is like the first: an adapter may be moody."""
+    """The second outcome, if it is like the first: what answers otherwise each time is told apart later."""
     return again if again.finding is not None else outcome
 
 
