@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from takeover_spec.records import replace
 from takeover_spec.words import Status
 
 KEYS = ("a", "b", "c")

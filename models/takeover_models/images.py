@@ -12,11 +12,12 @@ Not modelled: a disk that tears or reorders what is within one journal. The jour
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from takeover_models.data import Data, Operation
 from takeover_spec import actions as act
 from takeover_spec.knowledge import Knowledge
+from takeover_spec.records import replace
 from takeover_spec.words import Queue, Status
 
 

@@ -10,7 +10,6 @@ process only; they end with it.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 from typing import Any
 
 from takeover.core import effects as eff
@@ -30,6 +29,7 @@ from takeover_models.tallies import noticed
 from takeover_models.truth import Truth
 from takeover_spec import actions as act
 from takeover_spec import wire
+from takeover_spec.records import replace
 from takeover_spec.words import Arbiter, Identity
 
 

@@ -11,11 +11,12 @@ history of the data).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from takeover_spec import actions as act
 from takeover_spec.logic import Sparse, Table, choose, greatest, not_
+from takeover_spec.records import replace
 from takeover_spec.words import Identity, Status
 
 

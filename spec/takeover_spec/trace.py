@@ -18,7 +18,6 @@ A line that does not end in a newline was cut off. A trace with such a line is *
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast, get_args
@@ -26,6 +25,7 @@ from typing import Any, cast, get_args
 from takeover_spec import actions as act
 from takeover_spec.codec import (
     Malformed,
+    json_text,
     kind_of,
     of_kind,
     parse_json,
@@ -152,7 +152,7 @@ def header_line(header: Header) -> str:
         "constants": plain(header.constants),
         "found": known,
     }
-    return json.dumps(first, separators=(",", ":")) + "\n"
+    return json_text(first) + "\n"
 
 
 def found_runs(know: Knowledge) -> list[list[Any]]:
@@ -171,7 +171,7 @@ def found_runs(know: Knowledge) -> list[list[Any]]:
 def action_line(n: int, t: int, action: act.Action) -> str:
     """A line of a trace, newline included."""
     values = {"n": n, "t": t, "do": kind_of(type(action)), **plain(action)}
-    return json.dumps(values, separators=(",", ":")) + "\n"
+    return json_text(values) + "\n"
 
 
 def parse_header(text: str | bytes, where: str = "line 1") -> Header:

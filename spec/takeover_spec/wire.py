@@ -13,11 +13,10 @@ of the protocol.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from typing import cast, get_args
 
-from takeover_spec.codec import Malformed, kind_of, of_kind, parse_json, plain
+from takeover_spec.codec import Malformed, json_text, kind_of, of_kind, parse_json, plain
 from takeover_spec.words import Arbiter, Constants, Status
 
 PROTOCOL = 1
@@ -313,7 +312,7 @@ MESSAGES: tuple[type, ...] = get_args(Message)
 
 def encode(message: Message) -> bytes:
     """A message as a frame."""
-    body = json.dumps({"kind": kind_of(type(message)), **plain(message)}, separators=(",", ":")).encode()
+    body = json_text({"kind": kind_of(type(message)), **plain(message)}).encode()
     if len(body) > FRAME_BYTES_MAX:
         raise Malformed(kind_of(type(message)), f"{len(body)} bytes are more than a frame may have")
     return len(body).to_bytes(LENGTH_BYTES, "big") + body

@@ -17,12 +17,11 @@ its answer. So an adapter needs no JSON library to speak of.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
 from takeover_spec.actions import ServerAction
-from takeover_spec.codec import Malformed, kind_of, of_kind, parse_json, plain
+from takeover_spec.codec import Malformed, json_text, kind_of, of_kind, parse_json, plain
 from takeover_spec.wire import Message
 from takeover_spec.words import Queue, Status
 
@@ -335,7 +334,7 @@ def _message(values: dict[str, Any], where: str) -> Message:
 
 
 def _line(values: dict[str, Any]) -> bytes:
-    return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+    return json_text(values).encode() + b"\n"
 
 
 def parse_request(line: bytes) -> tuple[int, Request]:

@@ -6,10 +6,11 @@ each update ended is on the disk beside it, not here: inside the run the table h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from takeover_spec.logic import choose
+from takeover_spec.records import replace
 
 V = TypeVar("V")
 

@@ -7,7 +7,7 @@ is said again. So the state stays small whatever is in the queues.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 from takeover.core.effects import Effect, Say, SayWitness
@@ -15,6 +15,7 @@ from takeover.core.span import Span
 from takeover_spec import actions as act
 from takeover_spec.knowledge import Knowledge, after
 from takeover_spec.logic import greatest
+from takeover_spec.records import replace
 from takeover_spec.wire import Message
 from takeover_spec.words import PPM, Constants, Identity, Status
 
