@@ -1,23 +1,18 @@
-"""The cases are what they should be: readable, made as they say, and about every clause."""
+"""The cases are what they should be: readable, and about every clause. (What makes them: `test_made_files.py`.)"""
 
 import json
 import re
-from importlib.resources import files
 
 import pytest
 
 from takeover_conformance.cases import (
     ADAPTER_LEVEL,
     UNTESTED,
-    FrameCase,
     RunCase,
     files_of_cases,
     read,
     shipped,
 )
-from takeover_conformance.making.golden import compact_text, file_text, frame_cases
-from takeover_conformance.making.moments import moment_lines
-from takeover_conformance.making.runs import telling
 from takeover_conformance.making.situations import situations
 from takeover_conformance.servers.named import WRONG
 from takeover_spec.codec import Malformed
@@ -43,22 +38,6 @@ def test_every_clause_is_in_a_case_or_is_said_to_be_in_none() -> None:
     clauses = {rule.clause for rule in RULES}
     covered = {clause for case in CASES for clause in case.clauses}
     assert clauses - covered == UNTESTED.keys()
-
-
-def test_the_frames_are_made_as_they_are_shipped() -> None:
-    """Byte for byte."""
-    made = read("made", file_text(frame_cases()).encode())
-    assert made == [case for case in CASES if isinstance(case, FrameCase)]
-    file = files("takeover_conformance").joinpath("cases", "frames.ndjson")
-    assert file.read_text() == file_text(frame_cases())
-
-
-def test_the_moments_are_made_as_they_are_shipped() -> None:
-    """Byte for byte: the reference server is led through all of them, and does what its duty is."""
-    file = files("takeover_conformance").joinpath("cases", "moments.ndjson")
-    made = compact_text(moment_lines())
-    same = file.read_text() == made
-    assert same, "make them again: python -m takeover_conformance.making models/takeover_conformance/cases"
 
 
 def test_a_situation_is_met_once() -> None:
@@ -111,15 +90,3 @@ def test_a_case_of_a_real_bug_says_where_it_was_told() -> None:
     bugs = [case for case in read("bugs", dict(files_of_cases())["bugs.ndjson"]) if isinstance(case, RunCase)]
     assert len(bugs) >= 5
     assert all(case.origin.startswith("https://github.com/") for case in bugs)
-
-
-@pytest.mark.parametrize("name", ["answers-another-run", "takes-the-same-epoch", "starts-active"])
-def test_the_run_that_tells_a_mistake_is_made_again_from_its_seed(name: str) -> None:
-    """To the byte: found by the same seed, and made as short. (All of them: `takeover_conformance.making`.)"""
-    (shipped_line,) = (
-        line
-        for line in dict(files_of_cases())["mistakes.ndjson"].decode().splitlines()
-        if f"tells-{name}" in line
-    )
-    made = telling(name, [int(json.loads(shipped_line)["origin"].rpartition(" ")[2])])
-    assert json.dumps(made) == shipped_line

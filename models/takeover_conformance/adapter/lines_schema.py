@@ -1,8 +1,7 @@
 """The JSON Schema of the adapter protocol's lines, from their types.
 
-    python -m takeover_conformance.adapter.lines_schema > lines.schema.json
-
-`lines.schema.json` is published beside this file; a test makes it again, and holds our own traffic against it.
+`lines.schema.json`, beside this file, is published; it is made with `takeover_conformance.making`, and a test holds our
+own traffic against it.
 """
 
 from __future__ import annotations
@@ -74,7 +73,3 @@ def schema_text() -> str:
     for lines in types.values():
         text = text.replace('"oneOf": []', '"oneOf": [\n' + ",\n".join(map(json.dumps, lines)) + "\n]", 1)
     return text + "\n"
-
-
-if __name__ == "__main__":
-    print(schema_text(), end="")

@@ -4,19 +4,15 @@ Each wrong adapter is put through every case that counts or was written, as one 
 were found to tell a mistake, its own. A *check* is what judges: a rule by its clause, what may truthfully be said, what
 has to be done, a property, or that the pair recovers. It is a failure of the suite if a check catches nothing, if no
 check of its own clauses catches a mistake, if a legal variant is caught, or if a blank passes anything that counts.
-
-    python -m takeover_conformance.making.matrix FILE
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from takeover_conformance.cases import UNTESTED, Case, Check, FrameCase, RunCase, shipped
@@ -119,16 +115,3 @@ def checks(cases: Iterable[Case]) -> Iterator[str]:
     musts = (step for case in cases if isinstance(case, RunCase) for step in case.steps)
     clauses = (step.clause for step in musts if isinstance(step, Check) and step.must and step.clause)
     yield from sorted({f"duty {clause}" for clause in clauses})
-
-
-def main() -> None:
-    """Write the matrix into a file."""
-    parser = argparse.ArgumentParser(
-        prog="takeover_conformance.making.matrix", description="make the kill matrix"
-    )
-    parser.add_argument("file", type=Path)
-    parser.parse_args().file.write_text(matrix_text(rows()))
-
-
-if __name__ == "__main__":
-    main()
