@@ -217,6 +217,8 @@ def run(
     except AdapterFault as fault:
         result.fault = fault
     finally:
+        if helpers is not None:
+            helpers.close()
         bench.close()
     return result
 

@@ -26,16 +26,16 @@ PAIR = "model"
 class Run:
     """One run of a party."""
 
-    party: str
-    header: str
-    found: Knowledge | WitnessKnowledge
+    header: Header
     lines: list[Line] = field(default_factory=list)
     ended: Knowledge | WitnessKnowledge | None = None
     """What the party knew when the last of these lines was written."""
 
     def text(self) -> str:
         """The trace of the run."""
-        return self.header + "".join(action_line(line.n, line.t, line.action) for line in self.lines)
+        return header_line(self.header) + "".join(
+            action_line(line.n, line.t, line.action) for line in self.lines
+        )
 
 
 class Account:
@@ -52,8 +52,7 @@ class Account:
 
     def begin(self, found: Knowledge | WitnessKnowledge) -> None:
         """A run begins, with this on the disk."""
-        header = header_line(Header(self.party, PAIR, self.constants, found))
-        self.runs.append(Run(self.party, header, found))
+        self.runs.append(Run(Header(self.party, PAIR, self.constants, found)))
         self.know = found
 
     def do(self, action: act.Action, now: int) -> Any:
@@ -73,6 +72,10 @@ class Account:
         return [line.action for run in self.runs for line in run.lines] + [
             line.action for line in self._unwritten
         ]
+
+    def count(self) -> int:
+        """How many actions that were."""
+        return sum(len(run.lines) for run in self.runs) + len(self._unwritten)
 
     def write(self) -> None:
         """What was done is durable: write its lines."""

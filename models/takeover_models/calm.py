@@ -18,6 +18,7 @@ from takeover_models.network import LINKS
 from takeover_models.setup import MS
 
 if TYPE_CHECKING:
+    from takeover_models.server_host import ServerHost
     from takeover_models.world import World
 
 OFFER_EVERY_NS = 110 * MS
@@ -63,16 +64,20 @@ class Calm:
         """Everybody does what there is to do; whether there was anything."""
         world = self.world
         busy = world.connect()
-        for name in LINKS:
-            busy |= _all_of(partial(self._deliver_one, name))
+        for name, link in world.network.links.items():
+            busy |= bool(link.letters) and _all_of(partial(self._deliver_one, name))
         for server in world.servers:
-            wakes_at = server.wakes_at()
-            if server.ready and wakes_at is not None and wakes_at <= server.clock.shows:
-                server.step(ev.Woke())
-                busy = True
-            busy |= _all_of(partial(work.next_work, server))
-            busy |= server.restless and _all_of(partial(work.idle, server))
+            busy |= server.ready and self._has_done(server)
         return busy
+
+    def _has_done(self, server: ServerHost) -> bool:
+        """Let a server that is ready do what there is to do; whether there was anything."""
+        wakes_at = server.wakes_at()
+        woken = wakes_at is not None and wakes_at <= server.clock.shows
+        if woken:
+            server.step(ev.Woke())
+        worked = _all_of(partial(work.next_work, server))
+        return woken | worked | (server.restless and _all_of(partial(work.idle, server)))
 
     def _deliver_one(self, name: str) -> bool:
         network = self.world.network

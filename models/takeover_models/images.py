@@ -61,10 +61,6 @@ class Image:
         led = self.know.active or self.know.returned
         return max(self.know.applied, len(self.data.history)) if led else self.know.applied
 
-    def first_safe(self) -> int | None:
-        """The first update of the safe queue."""
-        return min(self.safe, default=None)
-
     def to_carry_out(self) -> int | None:
         """The first logged update that has not been carried out."""
         return min((seq for seq, queued in self.unsafe.items() if queued.status is Status.NONE), default=None)

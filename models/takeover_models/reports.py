@@ -26,7 +26,7 @@ def traces(world: World) -> dict[str, str]:
     for host in world.hosts.values():
         host.account.write()
         for number, run in enumerate(host.account.runs, 1):
-            found[f"{run.party}-{number}.ndjson"] = run.text()
+            found[f"{run.header.party}-{number}.ndjson"] = run.text()
     return found
 
 

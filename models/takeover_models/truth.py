@@ -58,10 +58,11 @@ class Truth:
 
     def look(self) -> None:
         """`one-holder` and `drained-before-serving`, now."""
-        if all(server.holds_identity for server in self.servers):
+        holding = [server.holds_identity for server in self.servers]
+        if all(holding):
             raise PropertyBroken("one-holder", "both servers have the public identity enabled")
-        for server in self.servers:
-            if (server.serving or server.holds_identity) and _can_apply(server.image):
+        for server, holds in zip(self.servers, holding, strict=True):
+            if (holds or server.serving) and _can_apply(server.image):
                 seqs = sorted(server.image.safe)
                 raise PropertyBroken(
                     "drained-before-serving",

@@ -23,7 +23,7 @@ def offer(server: ServerHost, queued: Queued) -> bool:
 
 def intercept(server: ServerHost) -> bool:
     """Let an application's operation through to the core, unless a copy is being taken."""
-    if not (server.ready and server.offers) or server.copying:
+    if not (server.offers and server.ready) or server.copying:
         return False
     before = len(server.offers)
     server.step(ev.Intercepted())
@@ -34,8 +34,10 @@ def intercept(server: ServerHost) -> bool:
 
 def carry_out(server: ServerHost) -> bool:
     """Carry the next logged update out."""
+    if not (server.leads and server.ready):
+        return False
     seq = server.image.to_carry_out()
-    if not (server.ready and server.leads) or seq is None:
+    if seq is None:
         return False
     image, status = server.image.carried_out(seq)
     server.disk.write(image)
@@ -48,7 +50,7 @@ def carry_out(server: ServerHost) -> bool:
 
 def ship(server: ServerHost) -> bool:
     """Send the peer what it has not been sent of the unsafe queue."""
-    if not (server.ready and server.leads and server.shipping):
+    if not (server.shipping and server.leads and server.ready):
         return False
     if not server.around.network.connected:
         server.shipping = None
@@ -61,7 +63,7 @@ def ship(server: ServerHost) -> bool:
 
 def copy(server: ServerHost) -> bool:
     """Take the copy that was asked for, after everything logged was carried out."""
-    if not (server.ready and server.copying):
+    if not (server.copying and server.ready):
         return False
     while carry_out(server):
         pass
@@ -74,21 +76,24 @@ def copy(server: ServerHost) -> bool:
 
 def apply(server: ServerHost) -> bool:
     """Tell the core that the first update of the safe queue is at hand, with its status."""
-    seq = server.image.first_safe()
-    if not server.ready or seq is None or server.image.safe[seq].status is Status.NONE:
+    safe = server.image.safe
+    if not (safe and server.ready):
+        return False
+    seq = min(safe)
+    if safe[seq].status is Status.NONE:
         return False
     if server.around.network.now_ns < server.busy_until_ns:
         return False
-    return server.step(ev.NextInQueue(seq, server.image.safe[seq].status))
+    return server.step(ev.NextInQueue(seq, safe[seq].status))
 
 
 def state(server: ServerHost) -> bool:
     """Tell the core that what it asked for is done: the applications are stopped, or the loss statement is written."""
-    if server.ready and server.winding_down:
+    if server.winding_down and server.ready:
         server.winding_down = False
         server.step(ev.WoundDown())
         return True
-    if not (server.ready and server.stated):
+    if not (server.stated and server.ready):
         return False
     stated, server.stated = server.stated, None
     server.step(stated)

@@ -52,10 +52,16 @@ class Rule:
 RULES: list[Rule] = []
 """Every rule, in the order of this file."""
 
+_ABOUT: dict[type, tuple[Rule, ...]] = {}
+"""The same rules, by the kind of action."""
+
 
 def _rule(clause: str, *about: type) -> Callable[[Predicate], Predicate]:
     def register(holds: Predicate) -> Predicate:
-        RULES.extend(Rule(clause, kind, holds) for kind in about)
+        for kind in about:
+            rule = Rule(clause, kind, holds)
+            RULES.append(rule)
+            _ABOUT[kind] = (*rules_about(kind), rule)
         return holds
 
     return register
@@ -63,7 +69,7 @@ def _rule(clause: str, *about: type) -> Callable[[Predicate], Predicate]:
 
 def rules_about(kind: type) -> tuple[Rule, ...]:
     """The rules that an action of this kind has to obey."""
-    return tuple(rule for rule in RULES if rule.about is kind)
+    return _ABOUT.get(kind, ())
 
 
 def broken(know: Any, action: act.Action, now: int, constants: Constants) -> Iterator[Rule]:

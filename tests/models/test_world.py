@@ -49,8 +49,8 @@ def test_every_trace_obeys(seed: int) -> None:
         for server in world.servers:
             for earlier, later in pairwise(server.account.runs):
                 assert isinstance(earlier.ended, Knowledge)
-                assert isinstance(later.found, Knowledge)
-                assert "" == follows(earlier.ended, later.found)
+                assert isinstance(later.header.found, Knowledge)
+                assert "" == follows(earlier.ended, later.header.found)
 
 
 def test_the_starts_are_what_they_are_called() -> None:

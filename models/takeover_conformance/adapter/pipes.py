@@ -7,6 +7,7 @@ All three are looked at whenever one is waited for, so an adapter that complains
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import subprocess
@@ -36,6 +37,12 @@ class Pipes:
         self._files = (process.stdin, process.stdout, process.stderr)
         self._to, self._from, self._errors_from = (file.fileno() for file in self._files)
         os.set_blocking(self._to, False)
+        self._heard, self._taken = select.poll(), select.poll()
+        """Something can be read, or written."""
+        self._heard.register(self._from, select.POLLIN)
+        self._taken.register(self._to, select.POLLOUT)
+        for waiting in (self._heard, self._taken):
+            waiting.register(self._errors_from, select.POLLIN)
         self._read = bytearray()
         self._errors = bytearray()
         self._complains = True
@@ -59,7 +66,7 @@ class Pipes:
             try:
                 line = line[os.write(self._to, line) :]
             except BlockingIOError:
-                if not self._wait(deadline, to_write=True):
+                if not self._wait(self._taken, deadline):
                     raise AdapterFault("hang", "it does not read what it is asked") from None
             except BrokenPipeError:
                 raise Ended from None
@@ -71,7 +78,7 @@ class Pipes:
             searched = len(self._read)
             if searched > LINE_BYTES_MAX:
                 raise AdapterFault("flood", f"a line of more than {LINE_BYTES_MAX} bytes", self.some())
-            if not self._wait(deadline):
+            if not self._wait(self._heard, deadline):
                 fault = "half-line" if self._read else "hang"
                 raise AdapterFault(fault, "no complete line within the time for an answer", self.some())
             more = os.read(self._from, 1 << 16)
@@ -84,11 +91,11 @@ class Pipes:
 
     def unasked(self, within_s: float = 0.0) -> bytes | None:
         """What is there to read, or comes within that time; nothing if its output is closed, None if it is silent."""
-        return self.some() if self._read or self._wait(time.monotonic() + within_s) else None
+        return self.some() if self._read or self._wait(self._heard, time.monotonic() + within_s) else None
 
     def some(self) -> bytes:
         """What has come, or the beginning of it."""
-        if not self._read and select.select([self._from], [], [], 0)[0]:
+        if not self._read and self._wait(self._heard, 0.0):
             with contextlib.suppress(OSError):
                 self._read += os.read(self._from, SHOWN_BYTES_MAX)
         return bytes(self._read[:SHOWN_BYTES_MAX])
@@ -102,23 +109,20 @@ class Pipes:
         for file in self._files:
             file.close()
 
-    def _wait(self, deadline: float, *, to_write: bool = False) -> bool:
-        """Whether the output can be read, or the input be written, before the time is over."""
+    def _wait(self, waiting: select.poll, deadline: float) -> bool:
+        """Whether it comes before the time is over."""
         while True:
             left_s = max(0.0, deadline - time.monotonic())
-            reading = [self._errors_from] if self._complains else []
-            if to_write:
-                readable, writable, _ = select.select(reading, [self._to], [], left_s)
-            else:
-                readable, writable, _ = select.select([self._from, *reading], [], [], left_s)
-            if writable or self._from in readable:
-                return True
-            if not readable:
-                return False
+            files = [file for file, _ in waiting.poll(math.ceil(left_s * 1000))]
+            if files != [self._errors_from]:
+                return bool(files)
             self._hear()
 
     def _hear(self) -> None:
         heard = os.read(self._errors_from, 1 << 16)
-        self._complains = bool(heard)
+        if not heard:
+            self._complains = False
+            self._heard.unregister(self._errors_from)
+            self._taken.unregister(self._errors_from)
         self._errors += heard
         del self._errors[:-ERRORS_BYTES_MAX]

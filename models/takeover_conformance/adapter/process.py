@@ -17,7 +17,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -114,19 +114,17 @@ class Adapter:
 
     def ask(self, request: Request, within_s: float = ANSWERS_WITHIN_S) -> list[Reply]:
         """The answer to a request, without its `End`. Raises `AdapterFault`, and then the process is gone."""
-        with self._blamed():
-            return self._asked(request, time.monotonic() + within_s)
-
-    @contextlib.contextmanager
-    def _blamed(self) -> Iterator[None]:
-        """What goes wrong in here is the adapter's fault, and its end."""
         try:
-            yield
-        except AdapterFault as fault:
-            raise self._gone(fault) from None
-        except Ended:
-            name = "half-line" if self._pipes.half else "exited"
-            raise self.at_fault(name, self._end(), self._pipes.some()) from None
+            return self._asked(request, time.monotonic() + within_s)
+        except (AdapterFault, Ended) as cause:
+            raise self._blamed(cause) from None
+
+    def _blamed(self, cause: AdapterFault | Ended) -> AdapterFault:
+        """What went wrong is the adapter's fault, and its end."""
+        if isinstance(cause, AdapterFault):
+            return self._gone(cause)
+        name = "half-line" if self._pipes.half else "exited"
+        return self.at_fault(name, self._end(), self._pipes.some())
 
     def _asked(self, request: Request, deadline: float) -> list[Reply]:
         self._expect_silence(0.0)
@@ -164,16 +162,21 @@ class Adapter:
 
     def listen(self, within_s: float) -> None:
         """Hear whether it says anything unasked within that time. Raises `AdapterFault`."""
-        with self._blamed():
+        try:
             self._expect_silence(within_s)
+        except (AdapterFault, Ended) as cause:
+            raise self._blamed(cause) from None
 
     def leave(self) -> None:
         """Its input ends, and so does it, without a word. Raises `AdapterFault`."""
         self._line = b""
         ends = time.monotonic() + LEAVES_WITHIN_S
         self._pipes.end_input()
-        with self._blamed(), contextlib.suppress(Ended):
-            self._expect_silence(LEAVES_WITHIN_S)
+        with contextlib.suppress(Ended):
+            try:
+                self._expect_silence(LEAVES_WITHIN_S)
+            except AdapterFault as cause:
+                raise self._blamed(cause) from None
         try:
             self._process.wait(max(0.1, ends - time.monotonic()))
         except subprocess.TimeoutExpired:

@@ -269,7 +269,7 @@ class Playing:
 
     def _length(self, host: ServerHost) -> tuple[int, int, int]:
         said = len(host.said) if isinstance(host, AdapterHost) else 0
-        return len(host.account.actions()), said, len(host.answers)
+        return host.account.count(), said, len(host.answers)
 
     def _check(self, check: Check) -> None:
         pattern = dict(check.pattern)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.util import Finalize
 from typing import Protocol
@@ -20,28 +20,45 @@ from takeover_conformance.adapter.process import Asked
 from takeover_conformance.playing.bench import Bench, Outcome
 from takeover_models.findings import Finding
 
-BATCH = 24
-"""How many jobs are handed over at once."""
+BATCH_MAX = 24
+"""How many jobs are handed over at once, at most."""
+
+TURNS = 16
+"""How often each helper is handed some of a level at least, if there are enough: so all end at about the same time."""
 
 PLAYED_AGAIN = 3
 """How many of those that failed are played again, to be shown."""
 
-ALONE_UPTO = 2 * BATCH
-"""So few jobs are not worth another process."""
+ALONE_UPTO = 48
+"""For so few jobs no other process is started; those that are there take part."""
 
 _bench: Bench
 """In a process that helps: its adapters."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Helpers:
-    """The processes that help."""
+    """The processes that help: started when they are first needed, for all that comes. `close` them."""
 
     start: Callable[[], Asked]
     """Starts an adapter. It can be pickled."""
     processes: int
     other: Callable[[], Asked] | None = None
     """Starts one of the implementation that is paired with it."""
+    _pool: ProcessPoolExecutor | None = field(default=None, init=False)
+
+    def pool(self, jobs: int) -> ProcessPoolExecutor | None:
+        """Who plays so many jobs; None if they are better played here."""
+        if self._pool is None and self.processes > 1 and jobs > ALONE_UPTO:
+            arguments = self.start, self.other
+            self._pool = ProcessPoolExecutor(self.processes, get_context("spawn"), _begin, arguments)
+        return self._pool
+
+    def close(self) -> None:
+        """They end; what they have not begun is not played."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
 
 
 class Job(Protocol):
@@ -54,26 +71,21 @@ class Job(Protocol):
 
 def played(bench: Bench, jobs: Sequence[Job], helpers: Helpers | None) -> Iterator[Outcome]:
     """The outcome of each job, in their order. Raises `AdapterFault`."""
-    if helpers is None or helpers.processes < 2 or len(jobs) <= ALONE_UPTO:
+    pool = helpers.pool(len(jobs)) if helpers is not None else None
+    if helpers is None or pool is None:
         yield from (job.play(bench) for job in jobs)
         return
     failed = 0
-    batches = [jobs[first : first + BATCH] for first in range(0, len(jobs), BATCH)]
-    with ProcessPoolExecutor(
-        helpers.processes, get_context("spawn"), _begin, (helpers.start, helpers.other)
-    ) as pool:
-        try:
-            for batch, outcomes in zip(batches, pool.map(_play, batches), strict=True):
-                for job, told in zip(batch, outcomes, strict=False):  # fewer, if there was a fault
-                    if isinstance(told, AdapterFault):
-                        raise told
-                    outcome = _outcome(*told)
-                    failed += outcome.finding is not None
-                    again = outcome.finding is not None and failed <= PLAYED_AGAIN
-                    yield _shown(outcome, job.play(bench)) if again else outcome
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    size = max(1, min(BATCH_MAX, len(jobs) // (helpers.processes * TURNS)))
+    batches = [jobs[first : first + size] for first in range(0, len(jobs), size)]
+    for batch, outcomes in zip(batches, pool.map(_play, batches), strict=True):
+        for job, told in zip(batch, outcomes, strict=False):  # fewer, if there was a fault
+            if isinstance(told, AdapterFault):
+                raise told
+            outcome = _outcome(*told)
+            failed += outcome.finding is not None
+            again = outcome.finding is not None and failed <= PLAYED_AGAIN
+            yield _shown(outcome, job.play(bench)) if again else outcome
 
 
 Told = tuple[str, int, str, tuple[str, str] | None]

@@ -300,7 +300,7 @@ def main() -> int:
     for line in sys.stdin.buffer:
         number, request = lines.parse_request(line)
         replies = answer(request)
-        sys.stdout.buffer.writelines(lines.reply_line(number, reply) for reply in [*replies, End()])
+        sys.stdout.buffer.write(b"".join([lines.reply_line(number, reply) for reply in [*replies, End()]]))
         sys.stdout.buffer.flush()
     return 0
 
