@@ -15,6 +15,7 @@ from takeover_conformance.making.runs import OF_FRAMES, RARE, WITHOUT_A_RUN, Unt
 from takeover_conformance.servers.named import WRONG
 
 FRAMES = "cases/frames.ndjson"
+LINES = dict(files_of_cases())["frames.ndjson"].count(b"\n")
 CHEAP = [FRAMES, "adapter/lines.schema.json"]
 
 
@@ -33,9 +34,9 @@ def test_what_is_shipped_is_what_is_made(capsys: pytest.CaptureFixture[str]) -> 
             "2: frame-hello-small is made otherwise",
         ),
         (lambda lines: [*lines[:2], *lines[3:]], "3: here is frame-ask-promise-small, and frame-hello-large is made"),
-        (lambda lines: lines[:-1], "86: malformed-half-a-length is missing"),
-        (lambda lines: [*lines, lines[-1]], "87: malformed-half-a-length is not made"),
-        (lambda lines: [*lines[:-1], lines[-1].rstrip()], "86: malformed-half-a-length is made otherwise"),
+        (lambda lines: lines[:-1], f"{LINES}: malformed-half-a-length is missing"),
+        (lambda lines: [*lines, lines[-1]], f"{LINES + 1}: malformed-half-a-length is not made"),
+        (lambda lines: [*lines[:-1], lines[-1].rstrip()], f"{LINES}: malformed-half-a-length is made otherwise"),
         (lambda lines: [b"{\n", *lines[1:]], "1: here is something, and the head is made"),
     ],
 )  # fmt: skip
