@@ -11,6 +11,8 @@ message that it is of, or `null` if it is of none. A *run* is of a higher level:
   `{"never": {"say": "promised"}}`, `{"must": {"close": "peer"}}`, `{"must": {"accept": false}}` of an operator's order;
   with `"who"` it is about that server, whosever it is, and with `"clause"` it belongs to that one.
 
+With `finds`, what is on its disk as in a trace's header, a run is of one server that is alone: all others are played.
+
 A *moment* is a run of one server, in two parts that many share: `{"in": SITUATION, "meets": EVENT, …}`. The situation
 is a line before it: what is on the server's disk (`finds`, as in a trace's header), and the steps that lead on from
 there. The event is one too, and says what it may bring out; its steps, which differ with the place, are the moment's.
@@ -125,13 +127,14 @@ class RunCase:
     why: str
     """Which mistake it hunts."""
     origin: str
-    """Where it comes from: `spec`, `mutant NAME`, `without CLAUSE`, `seed N`, or the address of a bug."""
+    """Where it comes from: `spec`, `moment`, `mistake NAME, seed N`, `seed N`, `verify --without ENTRY`, or the address
+    of a bug."""
     setup: Setup
     tested: tuple[str, ...]
     """As which of `ROLES` it is played."""
     steps: tuple[Step, ...]
     situation: Situation | None = None
-    """What comes before the steps, if this is a moment."""
+    """What comes before the steps, if it is of a server that is alone."""
 
     @property
     def counts(self) -> bool:
@@ -191,7 +194,7 @@ class _Reader:
             if "event" in values:
                 self.events[values["event"]] = values["why"]
                 return None
-            return self._moment(values) if "in" in values else _run(values)
+            return self._moment(values) if "in" in values else _run(values, where)
         except KeyError as missing:
             raise Malformed(where, f"{missing} is missing") from None
         except (ValueError, TypeError) as problem:
@@ -222,10 +225,15 @@ def situation_of(values: dict[str, Any], where: str) -> Situation:
     return Situation(values["why"], values["as"], setup, found, tuple(steps_of(values["steps"])))
 
 
-def _run(values: dict[str, Any]) -> RunCase:
+def _run(values: dict[str, Any], where: str) -> RunCase:
     clauses, tested = tuple(values["clauses"]), tuple(values["tested"])
     if not 0 < values["level"] <= ADAPTER_LEVEL or not set(tested) <= set(ROLES):
         raise ValueError("its level or who is tested is unknown")
+    alone = None
+    if "finds" in values:
+        if tested not in {("primary",), ("secondary",)}:
+            raise ValueError("a server that finds this is alone, and is the primary or the secondary")
+        alone = situation_of(values | {"as": tested[0], "steps": []}, where)
     return RunCase(
         values["name"],
         values["level"],
@@ -235,6 +243,7 @@ def _run(values: dict[str, Any]) -> RunCase:
         parse_setup(values["setup"]),
         tested,
         tuple(steps_of(values["steps"])),
+        alone,
     )
 
 

@@ -16,7 +16,7 @@ from takeover_conformance.servers.named import WRONG
 
 FRAMES = "cases/frames.ndjson"
 LINES = dict(files_of_cases())["frames.ndjson"].count(b"\n")
-CHEAP = [FRAMES, "adapter/lines.schema.json"]
+CHEAP = [FRAMES, "cases/turned.ndjson", "adapter/lines.schema.json"]
 
 
 def test_what_is_shipped_is_what_is_made(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Make what is made: frames, moments, the runs that tell mistakes, the kill matrix, the schema of an adapter's lines.
+"""Make what is made: the cases but those written by hand, the kill matrix, the schema of an adapter's lines.
 
     python -m takeover_conformance.making [FILE…]
     python -m takeover_conformance.making --compare [FILE…]

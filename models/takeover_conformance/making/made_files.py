@@ -15,11 +15,13 @@ from takeover_conformance.making.golden import compact_text, file_text, frame_ca
 from takeover_conformance.making.matrix import matrix_text, rows
 from takeover_conformance.making.moments import moment_lines
 from takeover_conformance.making.runs import run_cases
+from takeover_conformance.making.turned import turned_cases
 
 MADE: dict[str, Callable[[], str]] = {
     "adapter/lines.schema.json": schema_text,
     "cases/frames.ndjson": lambda: file_text(frame_cases()),
     "cases/moments.ndjson": lambda: compact_text(moment_lines()),
+    "cases/turned.ndjson": lambda: file_text(turned_cases()),
     "cases/mistakes.ndjson": lambda: file_text(run_cases()),
     "making/kills.ndjson": lambda: matrix_text(rows()),
 }

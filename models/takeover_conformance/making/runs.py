@@ -50,6 +50,9 @@ WITHOUT_A_RUN = frozenset(
         "never-acknowledges",
         "forgets-what-it-heard-of",
         "forgets-that-it-was-active",
+        "acknowledges-over-a-hole",
+        "resynchronised-after-its-drain",
+        "returns-by-itself",
     }
 )
 """Mistakes that no run by chance tells: a pair does without what they leave out, which only a duty asks for, or nobody

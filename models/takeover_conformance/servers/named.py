@@ -8,6 +8,8 @@ chattier, or spelt otherwise, and has to pass. A *blank* does nothing, or one th
 from __future__ import annotations
 
 from takeover_conformance.servers.blanks import BLANKS
+from takeover_conformance.servers.followers_about_roles import FOLLOWERS_ABOUT_ROLES
+from takeover_conformance.servers.followers_with_data import FOLLOWERS_WITH_DATA
 from takeover_conformance.servers.mistakes_about_roles import ABOUT_ROLES
 from takeover_conformance.servers.mistakes_in_frames import IN_FRAMES
 from takeover_conformance.servers.mistakes_with_data import WITH_DATA
@@ -39,6 +41,8 @@ WRONG: tuple[Wrong, ...] = (
     *ABOUT_ROLES,
     *IN_FRAMES,
     *OMISSIONS,
+    *FOLLOWERS_WITH_DATA,
+    *FOLLOWERS_ABOUT_ROLES,
 )
 """Every mistake that the suite has to catch."""
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from takeover.core.effects import Effect
+from takeover.core.events import Event
+from takeover.core.state import Core
 from takeover_conformance.adapter import lines
 from takeover_conformance.adapter.lines import Reply, Request
+from takeover_models.broken_data import Stepped
 from takeover_models.cores import REAL, Cores
 from takeover_spec import wire
 
@@ -128,3 +132,14 @@ def moved_before(kind: type, before: type) -> Wrapping:
 def framed(body: bytes) -> bytes:
     """A frame with this JSON."""
     return len(body).to_bytes(wire.LENGTH_BYTES, "big") + body
+
+
+def and_then(kind: type, more: Callable[[Core, Effect], Iterable[Effect]]) -> Cores:
+    """After each effect of this type come others, which may depend on the state before."""
+
+    def step(core: Core, event: Event, now: int) -> Stepped:
+        after, effects = REAL.step(core, event, now)
+        added = ((effect, *(more(core, effect) if isinstance(effect, kind) else ())) for effect in effects)
+        return after, tuple(effect for some in added for effect in some)
+
+    return Cores(step=step)
