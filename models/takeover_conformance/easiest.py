@@ -1,7 +1,7 @@
 """`takeover conform --next`: the easiest thing that is not yet right.
 
 The cases go in the order of their difficulty: by level, and within a level what says least first: the shortest frame,
-then what is no frame; the run of the fewest steps, then the moments. The first that fails is the next thing to do.
+then what is no frame; the run of the fewest steps, then those of a server that is alone. The first that fails is next.
 """
 
 from __future__ import annotations

@@ -81,6 +81,10 @@ class Network:
         index %= len(letters)
         return letters[index] if keep else letters.pop(index)
 
+    def overheard(self, name: str, message: wire.Message) -> None:
+        """A message came on a link from somebody who is not of this world, at once: it is shown with the others."""
+        self._told.append((self.now_ns, name, message))
+
     def said(self) -> tuple[tuple[int, str, wire.Message], ...]:
         """The last messages that were said: when, in true time; on which link; and what."""
         return tuple(self._told)

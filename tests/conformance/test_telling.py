@@ -9,12 +9,12 @@ from takeover.cli import main
 from takeover_conformance import documents
 from takeover_conformance.adapter import lines
 from takeover_conformance.adapter.talk import Talk
-from takeover_conformance.cases import FrameCase, shipped
+from takeover_conformance.cases import FrameCase, RunCase, shipped
 from takeover_conformance.easiest import difficulty
 from takeover_conformance.judging import Spectator
-from takeover_conformance.playing.bench import Outcome
+from takeover_conformance.playing.bench import Bench, Outcome, play
 from takeover_conformance.reports.sequence import diagram
-from takeover_conformance.reports.telling import WIDTH
+from takeover_conformance.reports.telling import WIDTH, failure
 from takeover_conformance.servers.inprocess import InProcess
 from takeover_conformance.suite import Selection
 from takeover_models.findings import Finding
@@ -84,6 +84,31 @@ def test_a_failure_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
     assert '"do":"report-safe"' in told
     assert "again: takeover conform --case tells-reported-too-early -- COMMAND" in told
     assert TOLD_MAX > told.count("->|")
+
+
+@pytest.mark.parametrize(
+    ("case", "like", "said"),
+    [
+        ("turned-lease-1", "promise-forgotten", "what comes of it: takeover verify --without LEASE-1"),
+        ("killed-with-its-address", "starts-active", "where it happened: https://github.com/"),
+    ],
+)
+def test_where_a_mistake_led_is_told(case: str, like: str, said: str) -> None:
+    """By the command that shows it, or the address."""
+    (of_that_name,) = (one for one in shipped() if one.name == case)
+    assert isinstance(of_that_name, RunCase)
+    outcome = play(Bench(lambda: InProcess(like)), of_that_name, of_that_name.tested[-1])
+    assert [line for line in failure(outcome, of_that_name, ()) if line.startswith(f"  {said}")]
+
+
+def test_what_a_case_says_for_others_is_drawn_too() -> None:
+    """The peer and the witness that it plays."""
+    (case,) = (case for case in shipped() if case.name == "turned-lease-1")
+    told = list(failure(play(Bench(lambda: InProcess("promise-forgotten")), case, "secondary"), case, ()))
+    arrows = [
+        next((word for word in ("ask-promise", "promised", "leased") if word in line), "") for line in told
+    ]
+    assert ["ask-promise", "promised", "leased"] == [word for word in arrows if word][-3:]
 
 
 def test_the_easiest_comes_first() -> None:

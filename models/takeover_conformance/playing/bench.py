@@ -249,6 +249,8 @@ class Playing:
             host.told(tell.sender, tell.frame, None)
             return
         message = self.message(host, tell.message or {})
+        sender = "w" if tell.sender == "witness" else str(1 - self.tested)
+        self.world.network.overheard(f"{sender}{self.tested}", message)
         host.told(tell.sender, wire.encode(message), message)
 
     def message(self, host: AdapterHost, said: dict[str, Any]) -> wire.Message:

@@ -13,7 +13,7 @@ from takeover_conformance import documents
 from takeover_conformance.adapter import lines
 from takeover_conformance.adapter.faults import FAULTS, AdapterFault
 from takeover_conformance.adapter.talk import Exchange
-from takeover_conformance.cases import LEVELS, PAIRED_LEVEL, SERVICE_LEVEL, Case, FrameCase
+from takeover_conformance.cases import LEVELS, PAIRED_LEVEL, SERVICE_LEVEL, Case, FrameCase, RunCase
 from takeover_conformance.playing.bench import Outcome
 from takeover_conformance.playing.service import ServiceCase
 from takeover_conformance.reports.sequence import diagram
@@ -52,6 +52,8 @@ def failure(outcome: Outcome, case: Case | ServiceCase | None, talk: Sequence[Ex
     yield f"{outcome.case} fails by {finding.name}"
     if case is not None:
         yield from _wrapped(case.why, "  the mistake: ", "    ")
+    if isinstance(case, RunCase):
+        yield from _came_of(case.origin)
     whose = {"": "the codec", "both": "both servers"}.get(outcome.tested, f"the {outcome.tested}")
     yield f"  level {outcome.level}, {LEVELS[outcome.level]}; tested: {whose}"
     yield ""
@@ -63,6 +65,14 @@ def failure(outcome: Outcome, case: Case | ServiceCase | None, talk: Sequence[Ex
         arrows = list(diagram(outcome.world.network.said(), outcome.tested))
         yield from ["", *arrows] if arrows else []
         yield from ["", *_exchanged(talk[-1:] if arrows else talk)] if talk else []
+
+
+def _came_of(origin: str) -> Iterator[str]:
+    """Where such a mistake can be seen to have led."""
+    if origin.startswith("verify "):
+        yield f"  what comes of it: takeover {origin}"
+    elif origin.startswith("https://"):
+        yield f"  where it happened: {origin}"
 
 
 def again(outcome: Outcome, shortest: Sequence[Decision]) -> str:
