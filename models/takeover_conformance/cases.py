@@ -1,21 +1,8 @@
 """Cases: what a server is put through, as data with names that never change.
 
-A case is a line of JSON in a file of `cases/`. Two kinds there are. A *frame* case is of level 0: a frame, and the
-message that it is of, or `null` if it is of none. A *run* is of a higher level: steps in a virtual world, each of them
-
-- a decision of the world, as in a line that `takeover simulate` replays: `"calm//2500/1"`;
-- something that the peer says and that no server said: `{"from": "peer", "message": {…}}`, or `"frame"` in base64,
-  or nothing but `from` for a new connection. What a message leaves out is taken from the tested server's last
-  question of the kind that it answers;
-- a check of what the tested server did or said since the check before: `{"must": {"do": "take-role", "epoch": 2}}`,
-  `{"never": {"say": "promised"}}`, `{"must": {"close": "peer"}}`, `{"must": {"accept": false}}` of an operator's order;
-  with `"who"` it is about that server, whosever it is, and with `"clause"` it belongs to that one.
-
-With `finds`, what is on its disk as in a trace's header, a run is of one server that is alone: all others are played.
-
-A *moment* is a run of one server, in two parts that many share: `{"in": SITUATION, "meets": EVENT, …}`. The situation
-is a line before it: what is on the server's disk (`finds`, as in a trace's header), and the steps that lead on from
-there. The event is one too, and says what it may bring out; its steps, which differ with the place, are the moment's.
+A *frame* case is of level 0: a frame, and the message that it is of, or `None` if it is of none. A *run* is of a higher
+level: steps in a virtual world. A *moment* is a run of one server, in two parts that many share: a situation, and an
+event. `models/CASES.md` is the format of the files.
 
 Whatever a run checks, the rules judge every action, what a frame says has to be so, and the properties are looked at
 all the time. So where the rules leave a choice, every choice passes.

@@ -151,7 +151,7 @@ def _new_adapter(language: str) -> int:
 
 def _smoke(command: list[str]) -> int:
     for step in smoke(command):
-        print(f"good: {step}", flush=True)
+        print(step, flush=True)
     print("good manners; --next says what to do next")
     return Exit.HOLDS
 

@@ -1,7 +1,8 @@
 """Known failures: what somebody's server does not do yet, and why; so that a run tells what is new.
 
 A file of them is JSON: `{"known": 1, "failures": [{"case": …, "check": …, "reason": …, "link": …}, …]}`. `case` is the
-name of a case, `check` the clause or property by which it fails; one of the two may be left out, and then any will do.
+name of a case, `check` the clause or property by which it fails; one of the two may be left out, and then any will do,
+and so may `link`.
 A run in which everything that fails is listed reaches no level for that: it is told as so many known failures. A
 listed failure that was looked for and did not come fails the run, or the list would hide the next one.
 """
@@ -25,7 +26,7 @@ class Known:
     """A failure that is known."""
 
     reason: str
-    link: str
+    link: str = ""
     """Where more is said, such as an issue's address."""
     case: str = ""
     check: str = ""
@@ -37,7 +38,7 @@ class Known:
 
     def __str__(self) -> str:
         what = " ".join(name for name in (self.case, self.check) if name)
-        return f"{what}: {self.reason} ({self.link})"
+        return f"{what}: {self.reason}" + (f" ({self.link})" if self.link else "")
 
 
 def read_known(file: Path) -> tuple[Known, ...]:
@@ -52,12 +53,14 @@ def read_known(file: Path) -> tuple[Known, ...]:
 
 
 def _known(values: Any, where: str) -> Known:
-    if not isinstance(values, dict) or not all(isinstance(value, str) and value for value in values.values()):
-        raise Malformed(where, "is not an object of texts that say something")
+    if not isinstance(values, dict):
+        raise Malformed(where, "is not an object")
     if unknown := sorted(values.keys() - {"case", "check", "reason", "link"}):
         raise Malformed(f"{where}.{unknown[0]}", "is unknown")
-    if missing := sorted({"reason", "link"} - values.keys()):
-        raise Malformed(f"{where}.{missing[0]}", "is missing")
+    if "reason" not in values:
+        raise Malformed(f"{where}.reason", "is missing")
+    if wrong := [name for name, value in values.items() if not isinstance(value, str) or not value]:
+        raise Malformed(f"{where}.{wrong[0]}", "is not a text that says something")
     if not values.keys() & {"case", "check"}:
         raise Malformed(where, "names neither a case nor a check")
     return Known(**values)

@@ -2,6 +2,8 @@
 
 import json
 import re
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,8 @@ from takeover_conformance.cases import (
 )
 from takeover_conformance.making.situations import situations
 from takeover_conformance.servers.named import WRONG
+from takeover_models.decisions import VERBS
+from takeover_models.setup import Setup
 from takeover_spec.codec import Malformed
 from takeover_spec.rules import RULES
 
@@ -90,3 +94,17 @@ def test_a_case_of_a_real_bug_says_where_it_was_told() -> None:
     bugs = [case for case in read("bugs", dict(files_of_cases())["bugs.ndjson"]) if isinstance(case, RunCase)]
     assert len(bugs) >= 5
     assert all(case.origin.startswith("https://github.com/") for case in bugs)
+
+
+def test_the_page_about_the_format_has_every_verb_and_every_word_of_a_setup() -> None:
+    """As a reader in another language finds them: `models/CASES.md`."""
+    page = Path(__file__).parents[2].joinpath("models", "CASES.md").read_text()
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line[:3] == "| `"
+    ]
+    of_three = {cells[0].strip("`"): cells[2] for cells in rows if len(cells) == 3}
+    assert {verb: told for verb, (_, told) in VERBS.items()} == {name: of_three.get(name) for name in VERBS}
+    standard = {field.name: str(field.default) for field in fields(Setup)}
+    named = [(cells[0].replace("`", "").split(", "), cells[1].split(", ")) for cells in rows]
+    told = {name: value for names, values in named for name, value in zip(names, values, strict=False)}
+    assert standard == {name: told.get(name) for name in standard}

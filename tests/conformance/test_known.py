@@ -91,9 +91,16 @@ def test_one_that_was_not_looked_for_is_not_missed(tmp_path: Path) -> None:
         ("{", "is not JSON"),
         ('{"known": 2, "failures": []}', "format 1"),
         ('{"known": 1, "failures": []}', "failures: is not a list with something in it"),
-        ('{"known": 1, "failures": [{"case": "x", "reason": "y"}]}', "failures[0].link: is missing"),
+        ('{"known": 1, "failures": [{"case": "x", "link": "y"}]}', "failures[0].reason: is missing"),
+        (
+            '{"known": 1, "failures": [{"case": "x", "reason": "y", "link": ""}]}',
+            "failures[0].link: is not a text",
+        ),
         ('{"known": 1, "failures": [{"reason": "y", "link": "z"}]}', "neither a case nor a check"),
-        ('{"known": 1, "failures": [{"case": "x", "reason": "", "link": "z"}]}', "texts that say something"),
+        (
+            '{"known": 1, "failures": [{"case": "x", "reason": "", "link": "z"}]}',
+            "reason: is not a text",
+        ),
         ('{"known": 1, "failures": [{"case": "x", "reasn": "y", "link": "z"}]}', "reasn: is unknown"),
     ],
 )

@@ -70,6 +70,7 @@ def test_what_is_wrong_is_told_with_its_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The fault, and what was asked."""
+    monkeypatch.setattr("takeover_conformance.adapter.smoke.PATIENCE_S", 1.0)
     monkeypatch.setattr("takeover_conformance.adapter.smoke.ANSWERS_WITHIN_S", 1.0)
     monkeypatch.setattr("takeover_conformance.adapter.process.LEAVES_WITHIN_S", 0.5)
     status, told = smoked(tmp_path, old, new, capsys)
@@ -82,9 +83,22 @@ def test_a_slow_start_is_told_and_waited_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some languages take their time, and whoever waits wants to know for what."""
-    monkeypatch.setattr("takeover_conformance.adapter.smoke.ANSWERS_WITHIN_S", 0.5)
+    monkeypatch.setattr("takeover_conformance.adapter.smoke.PATIENCE_S", 0.5)
     seen = f"pathlib.Path({str(tmp_path / 'seen')!r})"
     slow = f"import pathlib\nif not {seen}.exists():\n    {seen}.touch()\n    sys.stdin.read()"
     status, told = smoked(tmp_path, "Line = dict[str, Any]", f"Line = dict[str, Any]\n{slow}", capsys)
     assert 0 == status
-    assert "hang: no complete line within the time" in told.splitlines()[0]
+    assert told.startswith("slow: hang:")
+    assert "a start may take 30 s, and an answer 5 s" in told.splitlines()[0]
+
+
+def test_an_answer_that_a_run_would_wait_for_is_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told to be slow, and its manners are good."""
+    monkeypatch.setattr("takeover_conformance.adapter.smoke.PATIENCE_S", 0.5)
+    slow = 'case "stop":\n            __import__("time").sleep(0.8)'
+    status, told = smoked(tmp_path, 'case "stop":', slow, capsys)
+    assert 0 == status
+    assert 1 == told.count("slow: hang:")
+    assert "good: is stopped" in told

@@ -18,7 +18,7 @@ its answer. So an adapter needs no JSON library to speak of.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from takeover_spec.actions import ServerAction
 from takeover_spec.codec import Malformed, json_text, kind_of, of_kind, parse_json, plain
@@ -30,6 +30,9 @@ PROTOCOL = 1
 
 LINE_BYTES_MAX = 1 << 20
 """How long a line may be, in bytes; a frame of the longest operation that the runner offers fits in many times."""
+
+Partner = Annotated[str, ("peer", "witness")]
+"""With whom a server speaks. What is annotated with texts is one of them; the schema says so."""
 
 
 # --- what the runner asks -------------------------------------------------------------------------
@@ -82,8 +85,7 @@ class Start:
     """
 
     now: int
-    me: str
-    """`primary` or `secondary`."""
+    me: Annotated[str, ("primary", "secondary")]
     pair: str
     run: int
     seed: int
@@ -120,8 +122,7 @@ class Frame:
     """A whole frame arrived, its length included."""
 
     now: int
-    sender: str
-    """`peer` or `witness`."""
+    sender: Partner
     frame: bytes
 
 
@@ -148,7 +149,7 @@ class CarriedOut:
 
     now: int
     seq: int
-    status: Status
+    status: Annotated[Status, ("done", "failed")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +172,7 @@ class Order:
     """An operator's order. Answered by `answer`, now or later."""
 
     now: int
-    order: str
-    """`switchover`, `promote` or `resync`."""
+    order: Annotated[str, ("switchover", "promote", "resync")]
     number: int
     """Names the order, and comes back in the answer."""
     within_ns: int
@@ -259,8 +259,7 @@ class Refused:
 class Say:
     """Send a frame, its length included; or lose it, if there is no connection."""
 
-    to: str
-    """`peer` or `witness`."""
+    to: Partner
     frame: bytes
 
 
@@ -268,8 +267,7 @@ class Say:
 class Close:
     """Close the connection; nothing more is said on it."""
 
-    to: str
-    """`peer` or `witness`."""
+    to: Partner
 
 
 @dataclass(frozen=True, slots=True)

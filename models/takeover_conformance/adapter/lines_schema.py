@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from enum import IntEnum
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from takeover_conformance.adapter.lines import PROTOCOL, Decoded, Encode, Request, Word
 from takeover_spec import wire
@@ -41,7 +41,7 @@ def _lines(key: str, cls: type) -> list[dict[str, Any]]:
 def _line(constants: dict[str, str], cls: type) -> dict[str, Any]:
     properties: dict[str, Any] = {"id": {"type": "integer"}}
     properties |= {name: {"const": value} for name, value in constants.items()}
-    properties |= {name: _value(hint) for name, hint in get_type_hints(cls).items()}
+    properties |= {name: _value(hint) for name, hint in get_type_hints(cls, include_extras=True).items()}
     return {
         "title": (cls.__doc__ or "").split("\n")[0],
         "type": "object",
@@ -52,6 +52,8 @@ def _line(constants: dict[str, str], cls: type) -> dict[str, Any]:
 
 
 def _value(hint: Any) -> dict[str, Any]:
+    if get_origin(hint) is Annotated:
+        return {"enum": list(hint.__metadata__[0])}
     if hint is bool:
         return {"type": "boolean"}
     if hint is int:
