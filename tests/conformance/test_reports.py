@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from jsonschema import Draft202012Validator
+from tinyhtml5.parser import HTMLParser
 
 from takeover.cli import main
 from takeover_conformance.cases import PAIRED_LEVEL, files_of_cases, shipped
@@ -188,6 +189,40 @@ def test_a_page_puts_them_side_by_side(results: Path) -> None:
     assert not re.search(r"(src|href)=|url\(|@import", text)
     failed = [entry.findtext("b") for entry in whole.findall(".//li")]
     assert "frame-released-small" in failed
+
+
+def html_errors(page: str) -> list[object]:
+    """Whatever in it is not as HTML is defined."""
+    parser = HTMLParser()
+    parser.parse(page.encode())
+    return list(parser.errors)
+
+
+def test_a_page_is_html_without_an_error(results: Path) -> None:
+    """With what failed and what is known in it, and for nobody."""
+    read = [read_result(results / f"{name}.ndjson") for name in ("good", "bad", "old", "part")]
+    assert [] == html_errors(page(read)) == html_errors(page([]))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("<!DOCTYPE html>", ""),
+        ("</table>", ""),
+        ("</details>", ""),
+        ("</h1>", "</h2>"),
+        ("</ul>", "</ul></b>"),
+        ('<th scope="row"', '<th scope="row" scope="row"'),
+        ("&lt;later&gt;", "<later"),
+        ("little-endian", "little&endian;"),
+        ("</html>\n", "</html"),
+    ],
+)
+def test_a_page_that_is_broken_is_seen(results: Path, right: str, wrong: str) -> None:
+    """A tag too few or too many, twice the same attribute, text that is not escaped, an end that is missing."""
+    text = page([read_result(results / f"{name}.ndjson") for name in ("bad", "old")])
+    assert right in text
+    assert html_errors(text.replace(right, wrong, 1))
 
 
 def test_what_is_played_again_in_a_pair_is_not_counted_twice(results: Path) -> None:
