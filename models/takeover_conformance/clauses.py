@@ -93,7 +93,7 @@ BY_HAND: dict[str, Judged] = {
     ),
     "§12.1": Judged(
         ("closes-on-malformed-json", "closes-on-malformed-field", "closes-on-malformed-unknown"),
-        ("reads-anything", "little-endian", "numbers-as-text"),
+        ("reads-anything", "little-endian", "numbers-as-text", "ignores-idle-bits"),
         "sessions, certificates and `Hello` are beside the adapter, which is handed frames",
     ),
     "§12.3": Judged(("older-epoch-is-told",), ("older-epoch-unanswered",)),
@@ -103,7 +103,10 @@ BY_HAND: dict[str, Judged] = {
         "`amount`: the runner does not say how much was written, and no clause reads it; "
         "listings of a copy, which nobody has to send",
     ),
-    "§13": Judged(untestable="the traces are the runner's own, of what the adapter answers"),
+    "§13": Judged(
+        mistakes=("starts-in-silence",),
+        untestable="the traces are the runner's own, of what the adapter answers",
+    ),
 }
 """What no predicate says."""
 

@@ -18,6 +18,9 @@ MOMENTS = {case.name: case for case in shipped() if isinstance(case, RunCase) an
         ("goodbye-unheard", "follower-meets-goodbye-same", "ROLE-4"),
         ("refrains-in-silence", "follower-meets-order-switch", "SWITCH-1"),
         ("carries-on-lapsed", "recorded-meets-newer-newer", "REJOIN-1"),
+        ("leaves-the-address-on", "recorded-meets-newer-newer", "REJOIN-1"),
+        ("leaves-the-address-on", "recorded-meets-stopped", "ROLE-4"),
+        ("starts-in-silence", "recorded-meets-restarted-with-all", "ROLE-1"),
     ],
 )
 def test_who_does_not_do_it_is_told_which_clause_asks_for_it(like: str, moment: str, clause: str) -> None:

@@ -12,7 +12,9 @@ from jsonschema import Draft202012Validator
 
 from takeover_conformance.adapter import lines
 from takeover_conformance.adapter.lines_schema import schema, schema_text
-from takeover_conformance.playing.bench import Bench, play_seed
+from takeover_conformance.cases import FrameCase, shipped
+from takeover_conformance.making.taken import NOT_TAKEN
+from takeover_conformance.playing.bench import Bench, play, play_seed
 from takeover_conformance.servers.inprocess import InProcess
 from takeover_spec import actions as act
 from takeover_spec import wire
@@ -112,14 +114,43 @@ def test_the_schema_is_published_as_it_is_made() -> None:
 
 
 def test_our_own_traffic_keeps_to_the_schema() -> None:
-    """Both ways, in a run with faults; and what is spoilt does not."""
+    """A line of every type there is, both ways; and what is spoilt does not."""
     validator = Draft202012Validator(schema())
     heard: dict[object, bytes] = {}
     play_seed(Bench(lambda: Overheard(heard)), 2, 60, "both")
-    assert len(heard) > 30
+    for case in shipped():
+        if case.name in OVERHEARD:
+            tested = "" if isinstance(case, FrameCase) else case.tested[-1]
+            assert play(Bench(lambda: Overheard(heard)), case, tested).finding is None
+    assert {act.Drop} == types() - heard.keys(), NOT_TAKEN["drop", "active"]
+    heard[act.Drop] = lines.reply_line(1, act.Drop(2, 3))
     for line in heard.values():
         validator.validate(json.loads(line))
         assert not validator.is_valid(json.loads(line) | {"more": 1})
+
+
+OVERHEARD = {
+    "frame-released-small",
+    "malformed-not-closed",
+    "closes-on-malformed-json",
+    "power-lost-twice",
+    "back-after-a-goodbye",
+    "switchover-and-back",
+    "resynchronised-on-order",
+    "promoted-beside-an-active-one",
+    "returned-waited-meets-order-promote",
+    "old-active-returns",
+    "hears-of-a-newer-epoch",
+}
+"""Cases in which a server does everything that there is to do."""
+
+
+def types() -> set[type]:
+    """Of all lines."""
+    found: set[type] = set()
+    for one in (*get_args(lines.Request), *get_args(lines.Reply)):
+        found |= set(get_args(one)) or {one}
+    return found
 
 
 class Overheard(InProcess):
@@ -128,6 +159,8 @@ class Overheard(InProcess):
     def __init__(self, heard: dict[object, bytes]) -> None:
         super().__init__()
         self.heard = heard
+        self.heard[lines.Hello] = lines.request_line(0, lines.Hello(lines.PROTOCOL))
+        self.heard[lines.Metadata] = lines.reply_line(0, self.metadata)
 
     def ask(self, request: lines.Request) -> list[lines.Reply]:
         """The answer, without its end."""

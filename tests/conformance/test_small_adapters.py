@@ -15,7 +15,7 @@ from takeover_conformance.adapter.process import Adapter
 from takeover_conformance.adapter.smoke import smoke
 from takeover_conformance.cases import shipped
 from takeover_conformance.playing.bench import Bench, Outcome
-from takeover_conformance.suite import CONFORMS, VIOLATES, Result, Selection, run
+from takeover_conformance.suite import CONFORMS, UNDECIDED, VIOLATES, Result, Selection, run
 from takeover_spec import wire
 from takeover_spec.codec import GREATEST
 
@@ -194,3 +194,21 @@ def test_a_mistake_in_it_is_caught(language: str, right: str, wrong: str, tmp_pa
     """Level 0 is not reached by one that frames, or reads, a little otherwise."""
     result = level_0(SMALL[language].built(tmp_path, right, wrong))
     assert (VIOLATES, None) == (result.verdict, result.level), result.fault
+
+
+@pytest.mark.parametrize(
+    ("language", "right", "wrong"),
+    [
+        ("c", "bits & ((1 << left) - 1) ? -1 : length", "length"),
+        ("java", "Base64.getEncoder().encodeToString(bytes).equals(text) ? bytes : null", "bytes"),
+    ],
+)
+def test_who_lets_idle_bits_through_and_says_them_again_is_at_fault(
+    language: str, right: str, wrong: str, tmp_path: Path
+) -> None:
+    """Its own line is malformed then, as the frame was; whoever spells them anew is caught by the case itself."""
+    result = level_0(SMALL[language].built(tmp_path, right, wrong))
+    assert (UNDECIDED, None) == (result.verdict, result.level)
+    assert result.fault is not None
+    assert "garbage" == result.fault.fault
+    assert "is not base64" in result.fault.detail

@@ -117,9 +117,18 @@ def _must(clause: str, **pattern: Any) -> Must:
     return {"must": pattern, "clause": clause}
 
 
+def starts() -> Iterator[Must]:
+    """What has to be done when the process starts: whatever it was before, it says that it is passive and hidden."""
+    yield _must("ROLE-1", do="start", active=False, enabled=False)
+
+
 def _step_down(at: Standing, clause: str) -> Iterator[Must]:
     if at.know.serving:
         yield _must(clause, do="stop-applications")
+    if (
+        at.know.enabled and at.now < at.know.until
+    ):  # §8.4, §8.7; what has ended by itself need not be disabled
+        yield _must(clause, do="disable")
     yield _must(clause, do="step-down", epoch=at.know.epoch)
 
 

@@ -86,6 +86,8 @@ _SPOILT: dict[str, tuple[bytes, bytes, str]] = {
     "number-nan": (b'"epoch":3', b'"epoch":NaN', "what is no JSON, and many libraries read"),
     "number-in-a-list": (b'"epoch":3', b'"epoch":[3]', "a list of one read as the one"),
     "bytes-without-padding": (b'"YWJj"', b'"YWI"', "base64 without its padding"),
+    "bytes-with-two-idle-bits": (b'"YWJj"', b'"YWJ="', "bits that mean nothing, and are not looked at"),
+    "bytes-with-four-idle-bits": (b'"YWJj"', b'"YR=="', "bits that mean nothing, and are not looked at"),
     "bytes-other-alphabet": (b'"YWJj"', b'"Y-_j"', "base64 in the alphabet for addresses"),
     "bytes-with-a-newline": (b'"YWJj"', b'"YW\\nJj"', "what is not base64, skipped"),
     "bytes-as-number": (b'"YWJj"', b"7", "a type that is guessed"),

@@ -1,7 +1,7 @@
 """The files that are made: what each is made of, and where one that is shipped is not as it is made.
 
-All of it comes of the code and of seeds, so whoever makes a file again gets the same bytes. The matrix is of the cases
-as they are in the package, so it is made last.
+All of it comes of the code and of seeds, so whoever makes a file again gets the same bytes. What is taken, and the
+matrix, are of the cases as they are in the package, so they are made last.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Callable
 from itertools import zip_longest
 
 from takeover_conformance.adapter.lines_schema import schema_text
+from takeover_conformance.making import matrix, taken
 from takeover_conformance.making.golden import compact_text, file_text, frame_cases
-from takeover_conformance.making.matrix import matrix_text, rows
+from takeover_conformance.making.matrix import matrix_text
 from takeover_conformance.making.moments import moment_lines
 from takeover_conformance.making.runs import run_cases
+from takeover_conformance.making.taken import taken_text
 from takeover_conformance.making.turned import turned_cases
 
 MADE: dict[str, Callable[[], str]] = {
@@ -23,7 +25,8 @@ MADE: dict[str, Callable[[], str]] = {
     "cases/moments.ndjson": lambda: compact_text(moment_lines()),
     "cases/turned.ndjson": lambda: file_text(turned_cases()),
     "cases/mistakes.ndjson": lambda: file_text(run_cases()),
-    "making/kills.ndjson": lambda: matrix_text(rows()),
+    "making/taken.ndjson": lambda: taken_text(taken.rows()),
+    "making/kills.ndjson": lambda: matrix_text(matrix.rows()),
 }
 """By their place in this package, in the order in which they are made."""
 

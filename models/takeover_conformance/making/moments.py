@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from takeover_conformance.cases import RunCase, Situation, Step, Tell, situation_of, steps_of
-from takeover_conformance.making.duties import Must, Standing, connects, duties, received
+from takeover_conformance.making.duties import Must, Standing, connects, duties, received, starts
 from takeover_conformance.making.meetings import Event, Met, events
 from takeover_conformance.making.situations import Situation as Made
 from takeover_conformance.making.situations import situations
@@ -99,6 +99,8 @@ class Led(Playing):
         """What has to be done about the step that is next. Raises `Unmet` if it cannot be taken here."""
         at = self.standing()
         if not self.host.running:
+            if step == Decision("start", str(self.tested)):
+                yield from starts()
             return
         if isinstance(step, Decision):
             yield from duties(at, step, "")

@@ -40,6 +40,7 @@ WITHOUT_A_RUN = frozenset(
         "order-not-carried-out",
         "prolongs-nothing",
         "never-takes-over",
+        "starts-in-silence",
         "asks-for-nothing",
         "counts-no-promise",
         "release-unheard",

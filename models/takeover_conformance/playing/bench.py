@@ -273,26 +273,31 @@ class Playing:
         said = len(host.said) if isinstance(host, AdapterHost) else 0
         return host.account.count(), said, len(host.answers)
 
+    def about(self, check: Check) -> ServerHost:
+        """The server that a check is about."""
+        who = check.pattern.get("who")
+        return self.world.servers[self.tested if who is None else ("primary", "secondary").index(who)]
+
     def _check(self, check: Check) -> None:
-        pattern = dict(check.pattern)
-        who = pattern.pop("who", None)
-        host = self.world.servers[self.tested if who is None else ("primary", "secondary").index(who)]
+        pattern = {name: value for name, value in check.pattern.items() if name != "who"}
+        host = self.about(check)
         actions, words, answers = self.looked.get(host.index, (0, 0, 0))
         said = host.said[words:] if isinstance(host, AdapterHost) else []
         if "do" in pattern:
-            there = any(_matches(pattern, "do", action) for action in host.account.actions()[actions:])
+            there = any(matches(pattern, "do", action) for action in host.account.actions()[actions:])
         elif "close" in pattern:
             there = (pattern["close"], None) in said
         elif "accept" in pattern:
             there = any(answer.accepted is pattern["accept"] for answer in host.answers[answers:])
         else:
-            there = any(m is not None and _matches(pattern, "say", m) for _, m in said)
+            there = any(m is not None and matches(pattern, "say", m) for _, m in said)
         if there is not check.must:
             wanted = "should have" if check.must else "should not have"
             raise Unmet(check.clause or self.case.clauses[0], f"the {host.party} {wanted}: {_told(pattern)}")
 
 
-def _matches(pattern: dict[str, Any], key: str, thing: object) -> bool:
+def matches(pattern: dict[str, Any], key: str, thing: object) -> bool:
+    """Whether something said or done is what a check asks for; `key` is `say` or `do`."""
     values = {key: kind_of(type(thing)), **plain(thing)}
     return all(values.get(name) == value for name, value in pattern.items())
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
+import re
 
 from takeover_conformance.adapter import lines
 from takeover_conformance.adapter.lines import Reply, Request
@@ -20,6 +23,28 @@ def _reads_anything(answer: Answer) -> Answer:
     return answered
 
 
+def _ignores_idle_bits(answer: Answer) -> Answer:
+    """Whatever is refused is read once more, with the bits that mean nothing as they should be."""
+
+    def answered(request: Request) -> list[Reply]:
+        replies = answer(request)
+        if isinstance(request, lines.Decode) and replies == [lines.Refused()]:
+            return answer(lines.Decode(_OPERATION.sub(_spelt_well, request.frame)))
+        return replies
+
+    return answered
+
+
+_OPERATION = re.compile(rb'(?<="operation":")[A-Za-z0-9+/]+={0,2}(?=")')
+
+
+def _spelt_well(found: re.Match[bytes]) -> bytes:
+    try:
+        return base64.b64encode(base64.b64decode(found[0], validate=True))
+    except binascii.Error:
+        return found[0]
+
+
 def _little_endian(frame: bytes) -> bytes:
     return frame[: wire.LENGTH_BYTES][::-1] + frame[wire.LENGTH_BYTES :]
 
@@ -32,6 +57,12 @@ def _numbers_as_text(frame: bytes) -> bytes:
 
 IN_FRAMES: tuple[Wrong, ...] = (
     Wrong("reads-anything", ("§12.1",), "What is malformed is read as something.", _reads_anything),
+    Wrong(
+        "ignores-idle-bits",
+        ("§12.1",),
+        "In base64 the bits that mean nothing may be anything.",
+        _ignores_idle_bits,
+    ),
     Wrong(
         "little-endian",
         ("§12.1", "frames"),

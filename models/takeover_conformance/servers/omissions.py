@@ -86,6 +86,13 @@ OMISSIONS: tuple[Wrong, ...] = (
         "It has the lease, and does nothing with it.",
         _falls_silent,
     ),
+    Wrong("starts-in-silence", ("ROLE-1",), "It does not say that it started.", without(act.Start)),
+    Wrong(
+        "leaves-the-address-on",
+        ("ROLE-4", "REJOIN-1", "LEASE-5"),
+        "It leaves its role, and the public identity to its end.",
+        without(act.Disable),
+    ),
     Wrong("asks-for-nothing", ("LEASE-1",), "It asks nobody for a grant.", frames_changed(_asks_for_nothing)),
     Wrong("counts-no-promise", ("LEASE-4",), "A promise is not counted.", without(act.CountPromise)),
     Wrong("release-unheard", ("LEASE-5",), "A release is not heard.", deaf(wire.Released)),
