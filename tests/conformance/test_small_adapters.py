@@ -84,7 +84,7 @@ def test_it_reaches_level_0_with_good_manners(command: tuple[str, ...]) -> None:
     result = level_0(command)
     assert [] == [f"{outcome.case}: {outcome.finding}" for outcome in result.failed]
     assert (CONFORMS, 0) == (result.verdict, result.level), result.fault
-    assert "ends with its input" == list(smoke(command))[-1]
+    assert "good: ends with its input" == list(smoke(command))[-1]
 
 
 ENTRIES = (
