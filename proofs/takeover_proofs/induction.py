@@ -37,7 +37,7 @@ from takeover_proofs.symbols import (
     symbolic_world,
     symbols,
 )
-from takeover_proofs.terms import ArrayTable, Term, instances, raw
+from takeover_proofs.terms import ArrayTable, instances, raw
 from takeover_proofs.transition import Forget, Step, Tick, take
 from takeover_proofs.world import NATURE, WITNESS, Nature, Side, World, initially
 from takeover_spec import actions as act
@@ -217,11 +217,26 @@ def _step_case(kind: type, rules: Rulebook, before: World, to: int | None) -> _C
 @cache
 def _invariant_at(layer: str, leader: int, nature: Nature, seq: Any, version: Any) -> tuple[Any, ...]:
     """The invariant of a layer before a step, at one place: what speaks of that layer alone."""
-    before, place = symbolic_world(leader, nature), Place(Term(seq), Term(version))  # type: ignore[arg-type]  # terms stand for numbers
+    place = _any_place()
+    here = (raw(place.seq), seq), (raw(place.version), version)
+    fits = _speaks_of(seq, layer) and _speaks_of(version, layer)
+    return tuple(
+        z3.substitute(part, *here) if is_placed else part
+        for part, is_placed in _invariant(layer, leader, nature)
+        if fits or not is_placed
+    )
+
+
+@cache
+def _invariant(layer: str, leader: int, nature: Nature) -> tuple[tuple[Any, bool], ...]:
+    """The same at `_any_place`, in its parts; and of each whether it speaks of the place."""
+    before, place = symbolic_world(leader, nature), _any_place()
     c, _ = symbolic_constants()
     carrying = [clause for clause in CLAUSES if clause.layer == layer and not clause.is_carried]
     held = [raw(clause.holds(before, c, place)) for clause in carrying]
-    return tuple(part for whole in held for part in _conjuncts(whole) if _speaks_of(part, layer))
+    elsewhere = (raw(place.seq), z3.Int("elsewhere")), (raw(place.version), z3.Int("elsewhere"))
+    parts = [part for whole in held for part in _conjuncts(whole) if _speaks_of(part, layer)]
+    return tuple((part, not part.eq(z3.substitute(part, *elsewhere))) for part in parts)
 
 
 def _any_step(kind: type, to: int | None) -> Step:

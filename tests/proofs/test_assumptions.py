@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -61,18 +62,19 @@ def _leaves(value: Any) -> list[Any]:
     return [raw(value)] if isinstance(value, Term | ArrayTable) else []
 
 
-def _formulas(kind: type, nature: Nature) -> list[z3.ExprRef]:
+@cache
+def _formulas(kind: type, nature: Nature) -> tuple[z3.ExprRef, ...]:
     c, _ = symbolic_constants()
     before, step = symbolic_world(0, nature), _any_step(kind, 1 if kind.__name__ == "Grant" else None)
     with instances(number("seq")):
         conditions, after = take(before, step, c)
         asked = [holds for _, holds in EVERY_RULE.asked(before, step, c)]
     clauses = [raw(clause.holds(after, c, Place(number("seq"), number("version")))) for clause in CARRYING]
-    return [*map(raw, conditions), *map(raw, asked), *_leaves(after), *clauses]
+    return (*map(raw, conditions), *map(raw, asked), *_leaves(after), *clauses)
 
 
 def _are_alike(kind: type, one: Nature, other: Nature, left_out: int | None = None) -> bool:
-    these, those = _formulas(kind, one), _formulas(kind, other)
+    these, those = list(_formulas(kind, one)), list(_formulas(kind, other))
     if left_out is not None:
         del these[left_out], those[left_out]
     return len(these) == len(those) and all(a.eq(b) for a, b in zip(these, those, strict=True))

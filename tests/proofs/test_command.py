@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import jsonschema
 import pytest
 
 from takeover.cli import Exit, main
-from takeover_proofs import command, gallery
+from takeover_proofs import assumptions, command, gallery
 from takeover_proofs.entries import Entry
 from takeover_proofs.examples import EXAMPLES
 from takeover_proofs.gallery import GALLERY
@@ -20,7 +21,7 @@ from takeover_proofs.induction import obligations
 from takeover_proofs.invariant import CLAUSES
 from takeover_proofs.proving import tasks_for
 from takeover_proofs.rulebook import EVERY_RULE
-from takeover_proofs.selection import PROPERTIES, Selection, UnknownId, select
+from takeover_proofs.selection import UnknownId, select
 from takeover_proofs.two_records import obligations_of, records_tasks
 
 SCHEMA = json.loads(files("takeover_proofs").joinpath("verify.schema.json").read_text(encoding="utf-8"))
@@ -36,8 +37,8 @@ def _run(file: Path, *words: str) -> tuple[int, dict[str, Any]]:
 
 def _only(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """Let `everything` be the obligations of one step, so that a test is quick."""
-    few = Selection(tuple(o for o in obligations() if o.step == step), PROPERTIES, (), core=False)
-    monkeypatch.setattr(command, "select", lambda ids: few)
+    few = tuple(o for o in obligations() if o.step == step)
+    monkeypatch.setattr(command, "select", lambda ids: replace(select(ids), obligations=few, own=()))
 
 
 def test_a_property_is_proved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,6 +130,8 @@ def test_a_run_that_is_not_found_is_undecided(
 def test_a_refuted_obligation_is_a_violation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If an obligation fails by every rule, the theorem is not proved: exit 1, and the obligation is named."""
     _only(monkeypatch, "CountLease")
+    monkeypatch.setattr(command, "EXAMPLES", {})
+    monkeypatch.setattr(assumptions, "tasks", lambda layers, timeout_ms: [])
     monkeypatch.setattr(
         command,
         "tasks_for",
@@ -136,6 +139,8 @@ def test_a_refuted_obligation_is_a_violation(tmp_path: Path, monkeypatch: pytest
     )
     status, written = _run(tmp_path / "v.json", "one-holder")
     assert (Exit.VIOLATED, "refuted") == (status, written["verdict"])
+    assert {"proved", "refuted"} == {o["verdict"] for o in written["obligations"]}
+    assert ["one-holder"] == list(written["assumptions"])
 
 
 def test_a_time_out_is_undecided(tmp_path: Path) -> None:
