@@ -31,12 +31,13 @@ from takeover_conformance.adapter.new_adapter import SKELETONS, new_adapter
 from takeover_conformance.adapter.process import Adapter, Asked
 from takeover_conformance.adapter.smoke import smoke
 from takeover_conformance.adapter.talk import Talk
-from takeover_conformance.cases import ADAPTER_LEVEL, PAIRED_LEVEL, SERVICE_LEVEL, shipped
+from takeover_conformance.cases import ADAPTER_LEVEL, PAIRED_LEVEL, SERVICE_LEVEL, read, shipped
 from takeover_conformance.judging import Spectator, concluded, next_thing
 from takeover_conformance.keeping import keep
 from takeover_conformance.known import read_known
 from takeover_conformance.options import configure
-from takeover_conformance.playing.bench import SEED, Bench, Outcome, play_decisions
+from takeover_conformance.playing.bench import Bench, Outcome
+from takeover_conformance.playing.replaying import play_decisions
 from takeover_conformance.playing.service import service_cases
 from takeover_conformance.playing.sharing import Helpers
 from takeover_conformance.reports import result_lines as reports
@@ -99,19 +100,30 @@ def _selection(arguments: argparse.Namespace) -> suite.Selection:
     """What is to be played. Raises `ValueError`, `Malformed` and `OSError`."""
     cases, of_service = shipped(), service_cases()
     known = read_known(arguments.known) if arguments.known else ()
-    wanted = {*arguments.case, *(entry.case for entry in known if not entry.case.startswith(SEED))} - {""}
-    if unknown := sorted(wanted - {case.name for case in (*cases, *of_service)}):
-        raise ValueError(f"there is no case called {', '.join(unknown)}; see --list")
-    level = _level(arguments)
-    service = tuple(shlex.split(arguments.service)) if arguments.service else ()
+    names: list[str] = []
+    files: dict[str, Path] = {}
+    shipped_names = {case.name for case in (*cases, *of_service)}
+    for word in arguments.case:
+        file = next((file for file in (Path(word), Path(f"{word}.ndjson")) if file.is_file()), None)
+        kept = read(file.name, file.read_bytes()) if file is not None and word not in shipped_names else []
+        cases += kept
+        files |= {case.name: file for case in kept if file is not None}
+        names += [case.name for case in kept] or [word]
+    wanted = {*names, *(entry.case for entry in known)} - {""} - {case.name for case in (*cases, *of_service)}
+    if unknown := sorted(name for name in wanted if suite.seed_of(name) is None):
+        raise ValueError(f"there is no case called {', '.join(unknown)}, and no file of cases; see --list")
     return suite.Selection(
         tuple(cases),
-        level,
-        arguments.seeds,
-        tuple(arguments.case),
+        _level(arguments),
+        arguments.seeds or range(suite.SEEDS),
+        tuple(names),
         known,
-        service,
+        tuple(shlex.split(arguments.service or "")),
         tuple(of_service),
+        adapter=tuple(arguments.adapter),
+        other=tuple(shlex.split(arguments.other or "")),
+        files=files,
+        keeps=bool(arguments.keep),
     )
 
 
@@ -159,7 +171,7 @@ def _smoke(command: list[str]) -> int:
 def _with_bench(selection: suite.Selection, arguments: argparse.Namespace) -> int:
     talk = Talk()
     other = _other(arguments)
-    bench = Bench(lambda: talk.overheard(Adapter(arguments.adapter)), other)
+    bench = Bench(lambda: talk.overheard(Adapter(arguments.adapter)), other, talk.forget)
     try:
         if arguments.replay:
             return _replay(bench, arguments, talk)
@@ -171,9 +183,7 @@ def _with_bench(selection: suite.Selection, arguments: argparse.Namespace) -> in
 
 
 def _next(bench: Bench, selection: suite.Selection, talk: Talk) -> int:
-    wanted = [case for case in selection.cases if case.level <= selection.level]
-    named = [case for case in wanted if not selection.names or case.name in selection.names]
-    nothing, told = next_thing(bench, named, talk)
+    nothing, told = next_thing(bench, selection, talk)
     print("\n".join(told))
     return Exit.HOLDS if nothing else Exit.VIOLATED
 
@@ -197,7 +207,7 @@ def _judge(bench: Bench, selection: suite.Selection, arguments: argparse.Namespa
         if file is not None:  # of an earlier run, which this one may not come to replace
             file.unlink(missing_ok=True)
     metadata: Metadata | None = None
-    spectator = Spectator(selection, talk)
+    spectator: Spectator | None = None
     try:
         metadata = bench.metadata()
         selection = replace(selection, paired=bench.paired())
@@ -207,11 +217,13 @@ def _judge(bench: Bench, selection: suite.Selection, arguments: argparse.Namespa
         print(f"{metadata.name} {metadata.version}, {metadata.language}", flush=True)
         if selection.paired is not None:
             print(f"paired with {selection.paired.name} {selection.paired.version}", flush=True)
+        spectator = Spectator(selection, talk)
         result = _played(bench, selection, arguments, metadata, spectator)
-    spectator.end_level()
-    print("\n".join(concluded(result, spectator.first)))
+        spectator.end_level()
+    print("\n".join(concluded(result, spectator.first if spectator else None)))
     if arguments.keep and (file := keep(arguments.keep, result)):
-        print(f"kept as a case: {file}")
+        again = shlex.join(["takeover", "conform", "--case", str(file), "--", *arguments.adapter])
+        print(f"kept as a case, which is played by: {again}")
     if arguments.json:
         arguments.json.write_text(json.dumps(reports.verdict(result), indent=2) + "\n")
     if arguments.badge:
@@ -244,7 +256,7 @@ def _played(
     spectator: Spectator,
 ) -> suite.Result:
     if not arguments.lines:
-        return suite.run(bench, selection, spectator.hear, _helpers(arguments))
+        return suite.run(bench, selection, spectator.hear, _helpers(arguments), spectator.shorten)
     with arguments.lines.open("w") as file:
         lines = reports.Lines(file, metadata, selection)
 
@@ -252,6 +264,6 @@ def _played(
             spectator.hear(outcome)
             lines.add(outcome)
 
-        result = suite.run(bench, selection, heard, _helpers(arguments))
+        result = suite.run(bench, selection, heard, _helpers(arguments), spectator.shorten)
         lines.close(result)
     return result

@@ -7,9 +7,11 @@ then what is no frame; the run of the fewest steps, then those of a server that 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from takeover_conformance.cases import Case, FrameCase
 from takeover_conformance.playing.bench import Bench, Outcome, play
+from takeover_conformance.suite import Job
 
 
 def difficulty(case: Case) -> tuple[int, bool, int, str]:
@@ -24,7 +26,7 @@ def easiest(bench: Bench, cases: Iterable[Case]) -> tuple[int, Case, Outcome] | 
     passed = 0
     for case in sorted(cases, key=difficulty):
         for tested in ("",) if isinstance(case, FrameCase) else case.tested:
-            outcome = play(bench, case, tested)
+            outcome = Job(case.level, case.name, tested, partial(play, case=case, tested=tested)).play(bench)
             if outcome.finding is not None:
                 return passed, case, outcome
             passed += 1

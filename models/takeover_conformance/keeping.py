@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from takeover_conformance.making.golden import file_text
-from takeover_conformance.playing.bench import SEED
 from takeover_conformance.suite import Result
 from takeover_models.decisions import Decision
 from takeover_models.setup import Setup
@@ -22,10 +21,10 @@ def run_of(setup: Setup, tested: str, decisions: Iterable[Decision]) -> dict[str
 
 def keep(directory: Path, result: Result) -> Path | None:
     """Write the random run that failed first, made short, into a file there; None if no random run failed."""
-    found = [outcome for outcome in result.failed if outcome.case.startswith(SEED)]
-    if not found or found[0].world is None or found[0].finding is None:
+    short = [outcome for outcome in result.failed if outcome.decided]
+    if not short or short[0].world is None or short[0].finding is None:
         return None
-    outcome, finding, world = found[0], found[0].finding, found[0].world
+    outcome, finding, world = short[0], short[0].finding, short[0].world
     case = {
         "name": f"found-by-{outcome.case}-as-{outcome.tested}",
         "level": 3,
@@ -35,5 +34,5 @@ def keep(directory: Path, result: Result) -> Path | None:
     }
     file = directory / f"{case['name']}.ndjson"
     directory.mkdir(parents=True, exist_ok=True)
-    file.write_text(file_text(iter([case | run_of(world.setup, outcome.tested, result.shortest)])))
+    file.write_text(file_text(iter([case | run_of(world.setup, outcome.tested, world.decisions)])))
     return file

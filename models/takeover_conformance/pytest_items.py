@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ import pytest
 from takeover_conformance.adapter.faults import AdapterFault
 from takeover_conformance.adapter.process import Adapter
 from takeover_conformance.adapter.talk import Exchange, Talk
-from takeover_conformance.cases import Case
 from takeover_conformance.playing.bench import Bench, Outcome
 from takeover_conformance.reports import telling
 from takeover_conformance.suite import Job, Selection, jobs
@@ -34,9 +34,9 @@ class Conformance(pytest.Collector):
 
     def __init__(self, *, command: list[str], selection: Selection, **more: Any) -> None:
         super().__init__(**more)
-        self.selection = selection
+        self.selection = replace(selection, adapter=tuple(command))
         self._talk = Talk()
-        self._bench = Bench(lambda: self._talk.overheard(Adapter(command)))
+        self._bench = Bench(lambda: self._talk.overheard(Adapter(command)), begins=self._talk.forget)
         self._fault: AdapterFault | None = None
 
     def collect(self) -> Iterable[pytest.Item]:
@@ -59,12 +59,7 @@ class Conformance(pytest.Collector):
             self._fault = fault
             raise
         if outcome.finding is not None:
-            known = any(entry.is_of(outcome) for entry in self.selection.known)
-            raise (BrokenAsKnown if known else Broken)(outcome, self._talk.last())
-
-    def case(self, name: str) -> Case | None:
-        """The case of this name; None if it is a random run."""
-        return next((case for case in self.selection.cases if case.name == name), None)
+            raise (BrokenAsKnown if self.selection.is_known(outcome) else Broken)(outcome, self._talk.last())
 
     def close(self) -> None:
         """End the adapters."""
@@ -90,9 +85,9 @@ class CaseItem(pytest.Item):
 
     def _told(self, error: BaseException) -> Iterator[str]:
         if isinstance(error, AdapterFault):
-            yield from telling.blame(error)
+            yield from telling.blame(error, self.parent.selection)
         elif isinstance(error, Broken):
-            yield from telling.failure(error.outcome, self.parent.case(error.outcome.case), error.talk)
+            yield from telling.told(error.outcome, self.parent.selection, error.talk)
 
     def reportinfo(self) -> tuple[str, int | None, str]:
         """Where it is."""

@@ -7,10 +7,12 @@ comes after it would only say the same again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import takewhile
+from pathlib import Path
 
 from takeover_conformance.adapter.faults import AdapterFault
 from takeover_conformance.adapter.lines import Metadata
@@ -25,10 +27,10 @@ from takeover_conformance.cases import (
     RunCase,
 )
 from takeover_conformance.known import Known, stale
-from takeover_conformance.playing.bench import SEED, Bench, Outcome, play, play_seed, shortest
+from takeover_conformance.playing.bench import SEED, Bench, Outcome, play, play_seed
+from takeover_conformance.playing.replaying import made_short
 from takeover_conformance.playing.service import ServiceCase, play_service
 from takeover_conformance.playing.sharing import Helpers, played
-from takeover_models.decisions import Decision
 
 RUN_LENGTH = 40
 """How many decisions a random run has."""
@@ -56,6 +58,18 @@ class Selection:
     service_cases: tuple[ServiceCase, ...] = ()
     paired: Metadata | None = None
     """The other implementation, if the bench has one; without one, its level is not played."""
+    adapter: tuple[str, ...] = ()
+    """The command of the adapter, for whoever plays something again."""
+    other: tuple[str, ...] = ()
+    """The command of the other implementation's."""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """By the names of cases that do not come with the suite, the files that they are in."""
+    keeps: bool = False
+    """A random run that failed is made short, whatever failed before it."""
+
+    def is_known(self, outcome: Outcome) -> bool:
+        """Whether this failure is listed."""
+        return any(entry.is_of(outcome) for entry in self.known)
 
 
 @dataclass(slots=True)
@@ -67,23 +81,17 @@ class Result:
     planned: int = 0
     fault: AdapterFault | None = None
     """What was wrong with the adapter itself; then the run is not complete."""
-    shortest: tuple[Decision, ...] = ()
-    """The random run that failed, made short."""
 
     @property
     def failed(self) -> list[Outcome]:
         """The cases that did not pass, and are not known for that."""
-        return [
-            outcome for outcome in self.outcomes if outcome.finding is not None and not self._known(outcome)
-        ]
+        known = self.selection.is_known
+        return [outcome for outcome in self.outcomes if outcome.finding is not None and not known(outcome)]
 
     @property
     def failed_as_known(self) -> list[Outcome]:
         """The cases of which it is known that they do not pass."""
-        return [outcome for outcome in self.outcomes if self._known(outcome)]
-
-    def _known(self, outcome: Outcome) -> bool:
-        return any(entry.is_of(outcome) for entry in self.selection.known)
+        return [outcome for outcome in self.outcomes if self.selection.is_known(outcome)]
 
     @property
     def stale(self) -> list[Known]:
@@ -95,6 +103,11 @@ class Result:
     def complete(self) -> bool:
         """Whether all that was planned was played, and there was something."""
         return self.fault is None and 0 < self.planned == len(self.outcomes)
+
+    @property
+    def levels_played(self) -> list[int]:
+        """The levels of which anything was played."""
+        return sorted({outcome.level for outcome in self.outcomes})
 
     @property
     def unrepeatable(self) -> bool:
@@ -140,9 +153,23 @@ class Job:
     level: int
     name: str
     tested: str
-    play: Callable[[Bench], Outcome]
+    how: Callable[[Bench], Outcome]
     counts: bool = True
     """It asks for something to be done."""
+
+    def play(self, bench: Bench) -> Outcome:
+        """Play it. Raises `AdapterFault`, which says during what."""
+        with self.under_way():
+            return self.how(bench)
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """What an adapter is at fault for here is of this."""
+        try:
+            yield
+        except AdapterFault as fault:
+            fault.during = self.name, self.level, self.tested
+            raise
 
 
 def jobs(selection: Selection) -> Iterator[Job]:
@@ -152,8 +179,8 @@ def jobs(selection: Selection) -> Iterator[Job]:
             if case.level == level and _is_wanted(selection, case.name):
                 for tested in ("",) if isinstance(case, FrameCase) else case.tested:
                     yield Job(level, case.name, tested, partial(play, case=case, tested=tested), case.counts)
-        if level == ADAPTER_LEVEL and not selection.names:
-            for seed in selection.seeds:
+        if level == ADAPTER_LEVEL:
+            for seed in _seeds(selection):
                 yield _random(level, seed, ROLES[seed % len(ROLES)])
     if selection.level >= SERVICE_LEVEL and selection.service:
         yield from _of_service(selection)
@@ -163,6 +190,18 @@ def jobs(selection: Selection) -> Iterator[Job]:
 
 def _is_wanted(selection: Selection, name: str) -> bool:
     return not selection.names or name in selection.names
+
+
+def _seeds(selection: Selection) -> Iterable[int]:
+    """Of all random runs, or of those that are named."""
+    named = [seed_of(name) for name in selection.names]
+    return [seed for seed in named if seed is not None] if named else selection.seeds
+
+
+def seed_of(name: str) -> int | None:
+    """Of which seed the random run of this name comes; None if it is no such name."""
+    number = name.removeprefix(SEED)
+    return int(number) if name.startswith(SEED) and number.isascii() and number.isdigit() else None
 
 
 def _random(level: int, seed: int, tested: str) -> Job:
@@ -186,7 +225,7 @@ def _paired(selection: Selection) -> Iterator[Job]:
             if case.origin == "spec" and tested in case.tested and _is_wanted(selection, case.name):
                 playing = partial(play, case=case, tested=tested, level=PAIRED_LEVEL)
                 yield Job(PAIRED_LEVEL, case.name, tested, playing, case.counts)
-        for seed in selection.seeds if not selection.names else ():
+        for seed in _seeds(selection):
             yield _random(PAIRED_LEVEL, seed, tested)
 
 
@@ -196,23 +235,32 @@ def planned(selection: Selection) -> int:
 
 
 def run(
-    bench: Bench, selection: Selection, heard: Callable[[Outcome], None], helpers: Helpers | None = None
+    bench: Bench,
+    selection: Selection,
+    heard: Callable[[Outcome], None],
+    helpers: Helpers | None = None,
+    shortening: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Result:
-    """Play everything, with help if there is any; `heard` is told of each outcome as it comes."""
+    """Play everything, with help if there is any. `heard` is told of each outcome as it comes; of a random run that
+    failed first the outcome is that of its short form, and `shortening` is told when that is looked for."""
     there_are = list(jobs(selection))
     result = Result(selection, planned=len(there_are))
     try:
         for level in LEVELS:
             of_level = [job for job in there_are if job.level == level]
-            for outcome in played(bench, of_level, helpers if level != SERVICE_LEVEL else None):
+            outcomes = played(bench, of_level, helpers if level != SERVICE_LEVEL else None)
+            for job, outcome in zip(of_level, outcomes, strict=True):
+                if _is_shortened(result, outcome):
+                    again = _failed_again(bench, job, outcome)
+                    shortening(outcome)
+                    with job.under_way():
+                        outcome = made_short(bench, again)
                 result.outcomes.append(outcome)
                 heard(outcome)
             if result.failed:
-                failed = result.failed[0]
-                if level != SERVICE_LEVEL:  # that one is in real time
-                    _has_to_fail_again(bench, of_level, failed)
-                of_a_seed = failed.case.startswith(SEED) and failed.world is not None
-                result.shortest = shortest(bench, failed) if of_a_seed else ()
+                if level != SERVICE_LEVEL and not result.failed[0].decided:  # that one is in real time
+                    index = result.outcomes.index(result.failed[0]) - len(result.outcomes)
+                    _failed_again(bench, of_level[index], result.failed[0])
                 break
     except AdapterFault as fault:
         result.fault = fault
@@ -223,12 +271,22 @@ def run(
     return result
 
 
-def _has_to_fail_again(bench: Bench, played_jobs: Sequence[Job], failed: Outcome) -> None:
-    """Raises `AdapterFault` if it does not: what is told of a failure has to be what whoever plays it again sees."""
-    (job,) = (job for job in played_jobs if (job.name, job.tested) == (failed.case, failed.tested))
-    again = job.play(bench).finding
+def _is_shortened(result: Result, outcome: Outcome) -> bool:
+    if outcome.finding is None or seed_of(outcome.case) is None or result.selection.is_known(outcome):
+        return False
+    if result.selection.keeps:
+        return not any(before.decided for before in result.failed)
+    return not result.failed
+
+
+def _failed_again(bench: Bench, job: Job, failed: Outcome) -> Outcome:
+    """What comes of it the second time. Raises `AdapterFault` if that is something else: what is told of a failure has
+    to be what whoever plays it again sees."""
+    again = job.play(bench)
     assert failed.finding is not None
-    if again is None or again.name != failed.finding.name:
-        now = "passed" if again is None else f"failed by {again.name}"
+    if again.finding is None or again.finding.name != failed.finding.name:
+        now = "passed" if again.finding is None else f"failed by {again.finding.name}"
         detail = f"{failed.case} failed by {failed.finding.name}, and when it was played again it {now}"
-        raise AdapterFault("nondeterministic", detail)
+        with job.under_way():
+            raise AdapterFault("nondeterministic", detail)
+    return again

@@ -1,5 +1,6 @@
 """What is told of a failure fits a screen, quotes the protocol, and leads to the next thing to do."""
 
+import shlex
 import sys
 from importlib.resources import files
 
@@ -11,12 +12,12 @@ from takeover_conformance.adapter import lines
 from takeover_conformance.adapter.talk import Talk
 from takeover_conformance.cases import FrameCase, RunCase, shipped
 from takeover_conformance.easiest import difficulty
-from takeover_conformance.judging import Spectator
+from takeover_conformance.judging import Spectator, concluded
 from takeover_conformance.playing.bench import Bench, Outcome, play
 from takeover_conformance.reports.sequence import diagram
 from takeover_conformance.reports.telling import WIDTH, failure
 from takeover_conformance.servers.inprocess import InProcess
-from takeover_conformance.suite import Selection
+from takeover_conformance.suite import Result, Selection
 from takeover_models.findings import Finding
 from takeover_models.network import TOLD_MAX
 from takeover_spec import wire
@@ -68,13 +69,28 @@ def test_a_diagram_points_where_the_messages_went() -> None:
     assert not list(diagram([], "both"))
 
 
+def test_a_diagram_leaves_nothing_of_a_message_out() -> None:
+    """What does not fit on its arrow is below it; the last row is the failure, at whoever it is of."""
+    said: list[tuple[int, str, wire.Message]] = [
+        (1, "1w", wire.DeclareEligible(3, 1, eligible=False)),
+        (2, "01", wire.Position(3, 7, 7, resynchronise=True)),
+    ]
+    finding = Finding("SYNC-1", "the secondary should have: say something")
+    _, *rows, failed = diagram(said, "secondary", 2_500_000, finding)
+    drawn = " ".join(" ".join(rows).replace("|", " ").replace("-", " ").split())
+    assert "eligible=false" in drawn
+    assert "resynchronise=true" in drawn
+    assert WIDTH >= max(map(len, rows))
+    assert ["2.5", "|", "X", "SYNC", "1"] == failed.replace("-", " ").split()[:5]
+
+
 def test_a_failure_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
     """With the clause quoted, the run drawn, the last lines exchanged, and the line that plays it again."""
     wrong = [*REFERENCE, "--like", "reported-too-early"]
     assert 1 == main(["conform", "--case", "tells-reported-too-early", "--", *wrong])
     told = capsys.readouterr().out
     assert 50 > len(told.splitlines())
-    drawn = [line for line in told.splitlines() if "asked:" not in line and "{" not in line]
+    drawn = [line for line in told.splitlines() if not line.startswith("again:") and "{" not in line]
     assert WIDTH >= max(map(len, drawn))
     assert "PROTOCOL.md, QUEUE-4: only what is durable is reported" in told
     assert "> `ReportSafe` (`report_only_durable`): every update above both" in told
@@ -82,7 +98,9 @@ def test_a_failure_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
     assert "secondary*" in told
     assert "update epoch=1 seq=1" in told
     assert '"do":"report-safe"' in told
-    assert "again: takeover conform --case tells-reported-too-early -- COMMAND" in told
+    assert f"again: takeover conform --case tells-reported-too-early -- {shlex.join(wrong)}" in told
+    first, *_ = [line for line in told.splitlines() if "QUEUE-4: the " in line]
+    assert told.index(first) < told.index("this case is about: ")
     assert TOLD_MAX > told.count("->|")
 
 
@@ -99,6 +117,40 @@ def test_where_a_mistake_led_is_told(case: str, like: str, said: str) -> None:
     assert isinstance(of_that_name, RunCase)
     outcome = play(Bench(lambda: InProcess(like)), of_that_name, of_that_name.tested[-1])
     assert [line for line in failure(outcome, of_that_name, ()) if line.startswith(f"  {said}")]
+
+
+def test_what_was_not_done_is_told_with_the_event_after_which_it_should_have_been() -> None:
+    """And with what was on the disk, where a case begins with a disk that is not empty."""
+    (case,) = (case for case in shipped() if case.name == "left-meets-ask-promise-same")
+    talk = Talk()
+    bench = Bench(lambda: talk.overheard(InProcess("promise-not-kept")), begins=talk.forget)
+    outcome = play(bench, case, "secondary")
+    assert isinstance(talk.last()[-1].request, lines.Idle)
+    told = "\n".join(failure(outcome, case, talk.last()))
+    assert "the secondary should have: do promise" in told
+    assert 'asked:    {"id":5,"op":"frame"' in told
+    assert '{"kind":"ask-promise","epoch":1' in told
+    assert "came after it)" in told
+    assert '"op":"idle"' not in told
+    assert (
+        "on its disk it found: epoch = 1, seen = 1, applied = 3, newest = 3, reported = 3, peer_left = true"
+        in told
+    )
+
+
+def test_those_that_failed_beside_the_first_are_named_by_their_clauses() -> None:
+    """As many as fit a screen; the others are counted. The levels after it were not played."""
+    selection = Selection(tuple(shipped()), 3, range(3))
+    result = Result(selection)
+    for number in range(30):
+        clause = "SYNC-1" if number % 3 else "LEASE-2"
+        result.outcomes.append(Outcome(f"case-{number}", 1, "primary", Finding(clause, "wrong")))
+    told = "\n".join(concluded(result, (result.outcomes[0], ())))
+    assert "L0, L2, L3: not played, because L1 failed" in told
+    assert "30 failed, by" in told
+    assert "  SYNC-1, 20: case-1 (primary), case-2 (primary), case-4 (primary)" in told
+    assert "and 15 more" in " ".join(told.split())
+    assert told.index("SYNC-1, 20") < told.index("LEASE-2, 10")
 
 
 def test_what_a_case_says_for_others_is_drawn_too() -> None:

@@ -38,15 +38,24 @@ class AdapterFault(TakeoverError):
         """The request that was under way, as a line, if there was one."""
         self.errors: tuple[str, ...] = ()
         """The end of what it wrote on its standard error."""
+        self.during: tuple[str, int, str] | None = None
+        """The case that was under way, its level, and who was tested; None if there was none."""
         told = f": {shown(line.decode(errors='replace'))}" if line else ""
         super().__init__(f"{fault}: {detail}{told}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As another process is told of it."""
-        return _fault_of, (self.fault, self.detail, self.line, self.asked, self.errors)
+        return _fault_of, (self.fault, self.detail, self.line, self.asked, self.errors, self.during)
 
 
-def _fault_of(fault: str, detail: str, line: bytes, asked: bytes, errors: tuple[str, ...]) -> AdapterFault:
+def _fault_of(
+    fault: str,
+    detail: str,
+    line: bytes,
+    asked: bytes,
+    errors: tuple[str, ...],
+    during: tuple[str, int, str] | None,
+) -> AdapterFault:
     told = AdapterFault(fault, detail, line)
-    told.asked, told.errors = asked, errors
+    told.asked, told.errors, told.during = asked, errors, during
     return told

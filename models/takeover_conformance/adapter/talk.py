@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from takeover_conformance.adapter.lines import End, Metadata, Reply, Request, reply_line, request_line
 from takeover_conformance.adapter.process import Asked
 
-KEPT_MAX = 4
+KEPT_MAX = 64
 """How many requests are remembered."""
 
 

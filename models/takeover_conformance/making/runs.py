@@ -13,7 +13,8 @@ from takeover.errors import OwnFault
 from takeover_conformance.cases import ROLES
 from takeover_conformance.keeping import run_of
 from takeover_conformance.making.golden import Made
-from takeover_conformance.playing.bench import Bench, Outcome, play_seed, shortest
+from takeover_conformance.playing.bench import Bench, Outcome, play_seed
+from takeover_conformance.playing.replaying import shortest
 from takeover_conformance.servers.inprocess import InProcess
 from takeover_conformance.servers.named import WRONG
 from takeover_conformance.servers.wrappings import Wrong

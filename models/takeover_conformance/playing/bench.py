@@ -7,6 +7,7 @@ case, for `Found` makes them forget everything.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,6 @@ from takeover_models.host import Surroundings
 from takeover_models.images import Disk
 from takeover_models.server_host import ServerHost
 from takeover_models.setup import Setup
-from takeover_models.shrink import shortened
 from takeover_models.simulate import setup_of
 from takeover_models.spells import decisions
 from takeover_models.truth import Truth
@@ -64,14 +64,23 @@ class Outcome:
     """What must not be and was, or the other way round; None if the case passes."""
     world: World | None = None
     """As it was at the end of a run that failed; of those that passed nothing is kept."""
+    decided: int = 0
+    """If this is of a random run that was made short: how many decisions the run had before."""
 
 
 class Bench:
     """The adapters of a run of the suite: one for each server."""
 
-    def __init__(self, start: Callable[[], Asked], other: Callable[[], Asked] | None = None) -> None:
-        """Each starts an adapter: of who is tested, and of whose server is the other one at the paired level."""
+    def __init__(
+        self,
+        start: Callable[[], Asked],
+        other: Callable[[], Asked] | None = None,
+        begins: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`start` and `other` start an adapter: of who is tested, and of whose server is the other one at the paired
+        level. `begins` is told when a case begins."""
         self._start = start
+        self._begins = begins
         self._other = None if other is None else Bench(other)
         self._adapters: dict[int, Asked] = {}
 
@@ -89,6 +98,11 @@ class Bench:
         """Whose server is the other one at the paired level, if anybody's is. Raises `AdapterFault`."""
         return None if self._other is None else self._other.metadata()
 
+    def codec(self) -> Asked:
+        """An adapter that is asked about a frame. Raises `AdapterFault`."""
+        self._begins()
+        return self.adapter(0)
+
     def close(self) -> None:
         """End all."""
         for adapter in self._adapters.values():
@@ -99,6 +113,7 @@ class Bench:
 
     def world(self, setup: Setup, tested: str, level: int = ADAPTER_LEVEL) -> World:
         """A world in which this server is the adapter's, and the other one whosever it is at this level."""
+        self._begins()
         makers = tuple(self._maker(me, tested, level) for me in Identity)
         return World(setup, makers=(makers[0], makers[1]))
 
@@ -117,7 +132,7 @@ class Bench:
 def play(bench: Bench, case: Case, tested: str, level: int | None = None) -> Outcome:
     """Play a case, at its own level or at another. Raises `AdapterFault`."""
     if isinstance(case, FrameCase):
-        return Outcome(case.name, 0, tested, _frame(bench.adapter(0), case))
+        return Outcome(case.name, 0, tested, _frame(bench.codec(), case))
     level = case.level if level is None else level
     world = bench.world(case.setup, tested, level)
     run = Playing(world, case, tested)
@@ -147,56 +162,46 @@ def play_seed(bench: Bench, seed: int, length: int, tested: str, level: int = AD
     return Outcome(f"{SEED}{seed}", level, tested, finding, world if finding else None)
 
 
-def play_decisions(
-    bench: Bench, setup: Setup, run: Sequence[Decision], tested: str, level: int = ADAPTER_LEVEL
-) -> Outcome:
-    """Play a run again, or part of one. Raises `AdapterFault`."""
-    world = bench.world(setup, tested, level)
-    try:
-        world.replay(run)
-    except Finding as finding:
-        return Outcome("replay", level, tested, finding, world)
-    return Outcome("replay", level, tested, None)
-
-
-def shortest(bench: Bench, outcome: Outcome) -> tuple[Decision, ...]:
-    """The decisions of a run that failed, without those that it fails without. Raises `AdapterFault`."""
-    world, finding = outcome.world, outcome.finding
-    assert world is not None
-    assert finding is not None
-
-    def again(run: tuple[Decision, ...]) -> tuple[tuple[Decision, ...], str]:
-        played = play_decisions(bench, world.setup, run, outcome.tested, outcome.level)
-        if played.finding is None or played.world is None:
-            return run, ""
-        return tuple(played.world.decisions), played.finding.name
-
-    return shortened(tuple(world.decisions), finding.name, again)
-
-
 def _frame(adapter: Asked, case: FrameCase) -> Finding | None:
     clause = case.clauses[0]
     answer = adapter.ask(lines.Decode(case.frame))
     if case.message is None:
         refused = answer == [lines.Refused()]
-        return None if refused else Unmet(clause, f"this is malformed, and it is read as {answer}")
+        return None if refused else Unmet(clause, f"this is malformed, and it is {_answered(answer)}")
     values = dict(case.message)
     message = of_kind(wire.Message, values.pop("kind"), values, case.name)
     if answer != [lines.Decoded(message)]:
-        return Unmet(clause, f"the frame says {message}, and it is read as {answer}")
+        return Unmet(clause, f"the frame says {_in_json(message)}, and it is {_answered(answer)}")
     match adapter.ask(lines.Encode(message)):
         case [lines.Encoded(frame)]:
             return _same(clause, frame, message)
         case other:
-            return Unmet(clause, f"{message} is made {other}")
+            return Unmet(clause, f"{_in_json(message)} is {_answered(other)}")
 
 
 def _same(clause: str, frame: bytes, message: wire.Message) -> Finding | None:
     try:
         said = wire.decode_frame(frame)
     except Malformed as problem:
-        return Unmet(clause, f"{message} is made a frame that is malformed: {problem}")
-    return None if said == message else Unmet(clause, f"{message} is made a frame that says {said}")
+        return Unmet(clause, f"{_in_json(message)} is made a frame that is malformed: {problem}")
+    if said == message:
+        return None
+    return Unmet(clause, f"{_in_json(message)} is made a frame that says {_in_json(said)}")
+
+
+def _in_json(message: wire.Message) -> str:
+    return json.dumps({"kind": kind_of(type(message)), **plain(message)}, ensure_ascii=False)
+
+
+def _answered(answer: Sequence[lines.Reply]) -> str:
+    """What was answered, after *it is*."""
+    match answer:
+        case [lines.Refused()]:
+            return "refused"
+        case [lines.Decoded(message)]:
+            return f"read as {_in_json(message)}"
+        case _:
+            return "answered with nothing" if not answer else "answered with something else"
 
 
 class Playing:
@@ -304,5 +309,9 @@ def matches(pattern: dict[str, Any], key: str, thing: object) -> bool:
 
 def _told(pattern: dict[str, Any]) -> str:
     (key, kind), *fields = pattern.items()
-    more = ", ".join(f"{name} = {value}" for name, value in fields)
-    return f"{key} {kind}" + (f" ({more})" if more else "")
+    more = ", ".join(f"{name} = {_word(value)}" for name, value in fields)
+    return f"{key} {_word(kind)}" + (f" ({more})" if more else "")
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
