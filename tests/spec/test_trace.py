@@ -338,7 +338,7 @@ def test_of_many_values_only_those_at_the_ends_are_told() -> None:
     told = str(violation).splitlines()[-1]
     assert "reported = 0" in told
     assert "…" in told
-    assert told.endswith("stored[501] = False, status[501] = none, stored[502] = False, status[502] = none")
+    assert told.endswith("stored[501] = false, status[501] = none, stored[502] = false, status[502] = none")
     assert len(told) < 300
 
 
