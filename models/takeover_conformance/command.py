@@ -42,6 +42,7 @@ from takeover_conformance.playing.service import service_cases
 from takeover_conformance.playing.sharing import Helpers
 from takeover_conformance.reports import result_lines as reports
 from takeover_conformance.reports import telling
+from takeover_conformance.reports.junit import write_junit
 from takeover_conformance.reports.page import page
 from takeover_conformance.reports.saved import read_results
 from takeover_conformance.reports.statement import badge, statement
@@ -231,7 +232,7 @@ def _judge(bench: Bench, selection: suite.Selection, arguments: argparse.Namespa
     if arguments.statement and metadata is not None:
         arguments.statement.write_text(json.dumps(statement(result, metadata), indent=2) + "\n")
     if arguments.junit:
-        reports.write_junit(arguments.junit, result)
+        write_junit(arguments.junit, result, spectator.first[1] if spectator and spectator.first else ())
     if result.fault is not None and result.fault.fault == "cannot-start":
         return Exit.USAGE
     holds = (suite.CONFORMS, suite.KNOWN)

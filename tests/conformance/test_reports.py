@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +19,7 @@ from takeover.cli import main
 from takeover_conformance.cases import PAIRED_LEVEL, files_of_cases, shipped
 from takeover_conformance.playing.bench import Bench
 from takeover_conformance.reports.page import page
-from takeover_conformance.reports.result_lines import digests
+from takeover_conformance.reports.result_lines import digests, today
 from takeover_conformance.reports.saved import read_result
 from takeover_conformance.reports.statement import badge
 from takeover_conformance.servers.inprocess import InProcess
@@ -26,6 +27,7 @@ from takeover_conformance.suite import VIOLATES, Selection, run
 from takeover_spec.codec import Malformed
 
 SCHEMA = json.loads(files("takeover_conformance.reports").joinpath("result_lines.schema.json").read_text())
+SHIPPED_FRAMES = sum(case.level == 0 for case in shipped())
 REFERENCE = [sys.executable, "-P", "-m", "takeover_conformance.servers.reference_adapter"]
 
 
@@ -73,6 +75,23 @@ def test_all_three_say_what_failed(tmp_path: Path) -> None:
     assert verdict["failed"] == footer["failed"] == failed
     failures = junit.findall(".//failure")
     assert [case["clause"] for case in failed] == [failure.get("type") for failure in failures]
+    for case, failure in zip(failed, failures, strict=True):
+        again = [
+            "takeover",
+            "conform",
+            "--case",
+            str(case["case"]),
+            "--",
+            *REFERENCE,
+            "--like",
+            "little-endian",
+        ]
+        assert shlex.join(again) == case["again"]
+        assert f"again: {shlex.join(again)}" in (failure.text or "")
+        assert "PROTOCOL.md, §12.1" in (failure.text or "")
+    assert "asked:" in (failures[0].text or "")
+    assert 3 < len((tmp_path / "junit.xml").read_text().splitlines())
+    assert [0] == verdict["levels_played"]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +107,43 @@ def test_an_adapter_at_fault_is_an_error_and_no_failure(
     assert [] == lines
     assert fault == junit.findall(".//error")[0].get("type")
     assert not junit.findall(".//failure")
+
+
+def test_an_adapter_at_fault_in_a_case_is_told_with_it(tmp_path: Path) -> None:
+    """What was asked, what it said and where, in all that is written; what XML has not is not in it."""
+    told = [sys.executable, "-c", BREAKS_OFF]
+    status, verdict, (*_, footer), junit = reported(tmp_path, *told)
+    assert 3 == status
+    assert validated("verdict", verdict)["fault"] == footer["fault"]
+    fault = validated("verdict", verdict)["fault"]
+    assert fault["case"].startswith("frame-")
+    assert '"op":"decode"' in fault["asked"]
+    assert ["\x07not today"] == fault["errors"]
+    assert shlex.join(["takeover", "conform", "--case", fault["case"], "--", *told]) == fault["again"]
+    (error,) = junit.findall(".//error")
+    assert "| ?not today" in (error.text or "")
+    assert f"again: {fault['again']}" in (error.text or "")
+    saved = page([read_result(tmp_path / "run.ndjson")])
+    assert f"during: {fault['case']}" in saved
+    assert "not today" in saved
+
+
+BREAKS_OFF = """
+import sys
+sys.stdin.readline()
+print('{"id":1,"is":"metadata","protocol":1,"name":"x","version":"1","language":"x"}')
+print('{"id":1,"is":"end"}', flush=True)
+sys.stdin.readline()
+print("\\x07not today", file=sys.stderr)
+"""
+
+
+def test_a_case_that_fails_by_something_else_is_told_apart(results: Path) -> None:
+    """From one that is not played, and from one about which nothing is judged."""
+    bad = read_result(results / "bad.ndjson")
+    others = tuple(outcome | {"clause": outcome["clause"] and "ROLE-1"} for outcome in bad.outcomes)
+    row = re.compile(r"<th scope=.row.>§12.1 .*?<td class=.(\w+)")
+    assert ["other"] == row.findall(page([replace(bad, outcomes=others)]))
 
 
 def validated(kind: str, values: object) -> Any:
@@ -181,8 +237,17 @@ def test_a_page_puts_them_side_by_side(results: Path) -> None:
         (row.findtext("th") or "").strip(): [cell.get("class") for cell in row.findall("td")]
         for row in whole.findall(".//tbody/tr")
     }
-    assert ["passed", "failed", "known", "none"] == rows["level 0"] == rows["§12.1"]
-    assert {"none"} == {*rows["level 3"], *rows["ADDR-2"]}
+    assert ["passed", "failed", "known", "part"] == rows["level 0"] == rows["§12.1"]
+    assert {"none"} == {*rows["level 3"], *rows["ADDR-2"][1:]}
+    assert "part" == rows["ADDR-2"][0]
+    assert {"unjudged"} == {*rows["LEASE-3"]}
+    assert "not judged: a rule of the witness" in text
+    assert f"<small>{SHIPPED_FRAMES}/{SHIPPED_FRAMES}</small>" in text
+    heads = [" ".join(head.itertext()) for head in whole.findall(".//thead//th")]
+    assert len(heads) == len(set(heads))
+    assert "good.ndjson" in heads[1]
+    assert today() in heads[2]
+    assert "again: takeover conform --case frame-" in text
     assert "little-endian" in text
     assert "&lt;later&gt;" in text
     assert "<later>" not in text

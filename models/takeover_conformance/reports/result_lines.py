@@ -1,6 +1,6 @@
-"""What a run of the suite leaves behind for machines: lines of JSON with a footer, JUnit's XML, and one verdict.
+"""What a run of the suite leaves behind for machines: lines of JSON with a footer, and one verdict.
 
-All of them say what `suite.Result` says, and nothing of their own. The lines are written as the outcomes come; a file
+Both say what `suite.Result` says, and nothing of their own. The lines are written as the outcomes come; a file
 of them without its footer is of a run that did not end, and is no result.
 """
 
@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import IO, Any
-from xml.etree import ElementTree
 
 from takeover_conformance import documents
+from takeover_conformance.adapter.faults import AdapterFault
 from takeover_conformance.adapter.lines import PROTOCOL, Metadata
 from takeover_conformance.cases import LEVELS, files_of_cases
 from takeover_conformance.playing.bench import Outcome
+from takeover_conformance.reports.again import again, fault_again
 from takeover_conformance.suite import Result, Selection, planned
 
 FORMAT = 1
@@ -43,6 +42,7 @@ class Lines:
 
     def __init__(self, file: IO[str], adapter: Metadata, selection: Selection) -> None:
         self._file = file
+        self._selection = selection
         self._write(
             {
                 "report": FORMAT,
@@ -61,7 +61,7 @@ class Lines:
 
     def add(self, outcome: Outcome) -> None:
         """An outcome came."""
-        self._write(told(outcome))
+        self._write(told(outcome, self._selection))
 
     def close(self, result: Result) -> None:
         """The footer."""
@@ -72,7 +72,7 @@ class Lines:
         self._file.flush()
 
 
-def told(outcome: Outcome) -> dict[str, Any]:
+def told(outcome: Outcome, selection: Selection) -> dict[str, Any]:
     """An outcome, as it is written."""
     finding = outcome.finding
     return {
@@ -82,6 +82,7 @@ def told(outcome: Outcome) -> dict[str, Any]:
         "passed": finding is None,
         "clause": "" if finding is None else finding.name,
         "text": "" if finding is None else finding.text,
+        "again": "" if finding is None else again(outcome, selection),
     }
 
 
@@ -90,62 +91,26 @@ def verdict(result: Result) -> dict[str, Any]:
     return {
         "verdict": result.verdict,
         "levels": {str(level): result.reached(level) for level in LEVELS},
+        "levels_played": result.levels_played,
         "level": result.level,
         "planned": result.planned,
         "played": len(result.outcomes),
-        "failed": [told(outcome) for outcome in result.failed],
-        "known": [told(outcome) for outcome in result.failed_as_known],
+        "failed": [told(outcome, result.selection) for outcome in result.failed],
+        "known": [told(outcome, result.selection) for outcome in result.failed_as_known],
         "stale": [asdict(entry) for entry in result.stale],
-        "fault": None if result.fault is None else {"fault": result.fault.fault, "text": str(result.fault)},
+        "fault": None if result.fault is None else _fault(result.fault, result.selection),
     }
 
 
-def write_junit(file: Path, result: Result) -> None:
-    """JUnit's XML: a suite for each level. A known failure is skipped; what an adapter is at fault for, an error."""
-    root = ElementTree.Element("testsuites", name="takeover conform")
-    for level, what in LEVELS.items():
-        cases = [_case(outcome, result) for outcome in result.outcomes if outcome.level == level]
-        if cases:
-            root.append(_suite(f"L{level} {what}", cases))
-    if result.stale:
-        cases = [
-            _element(str(entry), "failure", "stale", "it does not fail any more") for entry in result.stale
-        ]
-        root.append(_suite("known failures", cases))
-    if result.fault is not None:
-        root.append(_suite("adapter", [_element("manners", "error", result.fault.fault, str(result.fault))]))
-    ElementTree.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
-
-
-def _case(outcome: Outcome, result: Result) -> ElementTree.Element:
-    name = f"{outcome.case} {outcome.tested}".strip()
-    if outcome.finding is None:
-        return ElementTree.Element("testcase", name=name)
-    known = [entry for entry in result.selection.known if entry.is_of(outcome)]
-    if known:
-        return _element(name, "skipped", "known", str(known[0]))
-    return _element(name, "failure", outcome.finding.name, outcome.finding.text)
-
-
-def _element(name: str, what: str, kind: str, message: str) -> ElementTree.Element:
-    case = ElementTree.Element("testcase", name=name)
-    ElementTree.SubElement(case, what, type=kind, message=message)
-    return case
-
-
-def _suite(name: str, cases: Sequence[ElementTree.Element]) -> ElementTree.Element:
-    counts = {
-        what: sum(case.find(what) is not None for case in cases) for what in ("failure", "error", "skipped")
+def _fault(fault: AdapterFault, selection: Selection) -> dict[str, Any]:
+    case, _, tested = fault.during or ("", 0, "")
+    return {
+        "fault": fault.fault,
+        "text": str(fault),
+        "case": case,
+        "tested": tested,
+        "asked": fault.asked.decode(errors="replace").rstrip("\n"),
+        "line": fault.line.decode(errors="replace"),
+        "errors": list(fault.errors),
+        "again": fault_again(fault, selection),
     }
-    suite = ElementTree.Element(
-        "testsuite",
-        name=name,
-        tests=str(len(cases)),
-        failures=str(counts["failure"]),
-        errors=str(counts["error"]),
-        skipped=str(counts["skipped"]),
-    )
-    for case in cases:
-        case.set("classname", name)
-        suite.append(case)
-    return suite
