@@ -31,7 +31,8 @@ ALSO = "{}, also"
 BY_HAND: dict[str, Judged] = {
     "ADDR-3": Judged(mistakes=("held-past-the-grant", "promise-forgotten", "no-lease-needed")),
     "APPLY-2, also": Judged(
-        mistakes=("empty-updates",),
+        ("follower-one-meets-another-story",),
+        mistakes=("empty-updates", "stores-another-over-it"),
         untestable="whoever applies an update, the runner carries it out: as it was logged, and ended",
     ),
     "APPLY-5, also": Judged(("old-active-returns",), ("drain-goes-on", "unsafe-queue-replayed")),
@@ -89,7 +90,10 @@ BY_HAND: dict[str, Judged] = {
         ("refuses-by-no-clause",),
     ),
     "§12": Judged(
-        ("follows-only-its-epoch", "hears-of-a-newer-epoch", "counts-its-own-leases-only"), ("newer-unheard",)
+        ("follows-only-its-epoch", "hears-of-a-newer-epoch", "counts-its-own-leases-only"),
+        ("newer-unheard", "declares-once"),
+        "what is said again only because it SHOULD be: updates that wait while reports say nothing new (who never "
+        "sends them again is slower, and no worse), a report after each promise, and a lost record told to an operator",
     ),
     "§12.1": Judged(
         ("closes-on-malformed-json", "closes-on-malformed-field", "closes-on-malformed-unknown"),
@@ -97,9 +101,13 @@ BY_HAND: dict[str, Judged] = {
         "sessions, certificates and `Hello` are beside the adapter, which is handed frames",
     ),
     "§12.3": Judged(("older-epoch-is-told",), ("older-epoch-unanswered",)),
+    "§12.4": Judged(
+        ("says-where-it-stands", "cut-drain-meets-connected"),
+        ("needs-no-copy",),
+    ),
     "§12.7": Judged(
         ("counts-no-lease-of-another-run",),
-        ("answers-another-run", "goodbye-of-another-epoch", "sends-another-copy"),
+        ("answers-another-run", "goodbye-of-another-epoch", "sends-another-copy", "refrains-by-a-new-clause"),
         "`amount`: the runner does not say how much was written, and no clause reads it; "
         "listings of a copy, which nobody has to send",
     ),

@@ -21,6 +21,9 @@ MOMENTS = {case.name: case for case in shipped() if isinstance(case, RunCase) an
         ("leaves-the-address-on", "recorded-meets-newer-newer", "REJOIN-1"),
         ("leaves-the-address-on", "recorded-meets-stopped", "ROLE-4"),
         ("starts-in-silence", "recorded-meets-restarted-with-all", "ROLE-1"),
+        ("declares-once", "reported-meets-unanswered", "REJOIN-2"),
+        ("promise-outlives-a-release", "promised-one-meets-released-and-woken", "LEASE-1"),
+        ("needs-no-copy", "cut-drain-meets-connected", "REJOIN-2"),
     ],
 )
 def test_who_does_not_do_it_is_told_which_clause_asks_for_it(like: str, moment: str, clause: str) -> None:

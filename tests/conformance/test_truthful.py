@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from takeover_conformance.playing.truthful import REFUSED_BY, Heard, Taken, untrue_copy
+from takeover_conformance.playing.truthful import CLAUSES, REFUSED_BY, Heard, Taken, untrue_copy
 from takeover_spec import actions as act
 from takeover_spec import wire
 
@@ -31,6 +31,8 @@ ASKED, GOODBYE = wire.AskPromise(3, 9, 5), wire.Goodbye(3)
         ([wire.NotLeased(3, 7, 5, 4, "", ""), wire.Recorded(4, 1, True)], act.HearEpoch(4), "REJOIN-1"),
         ([], act.Promote(3, 0, 0, False), ""),
         ([], act.Promote(3, 0, 0, True), "REJOIN-4"),
+        ([], act.Refrain("ADDR-3", "there is another holder"), ""),
+        ([], act.Refrain("ADDR-" + "9", "there is another holder"), "§12.7"),
     ],
 )
 def test_what_is_told_was_heard(messages: list[wire.Message], action: act.Action, clause: str) -> None:
@@ -40,6 +42,11 @@ def test_what_is_told_was_heard(messages: list[wire.Message], action: act.Action
         heard.add(message)
     found = heard.untrue(action, run=7)
     assert clause == (found[0] if found else "")
+
+
+def test_a_clause_is_one_of_the_documents() -> None:
+    """All those of its section 7, and no other."""
+    assert set(re.findall(r"^#### ([A-Z]+-[0-9]+): ", DOCUMENT, re.MULTILINE)) == CLAUSES
 
 
 def test_orders_are_refused_by_the_clauses_of_the_document() -> None:

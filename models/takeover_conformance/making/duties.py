@@ -72,10 +72,17 @@ class Standing:
         return self.know.active and not self.over
 
     @property
+    def unrecorded(self) -> bool:
+        """It had to declare its peer eligible, or not any more, and no record of that is known."""
+        know = self.know
+        known = know.alone or know.successor
+        return know.version >= 1 and know.safe_upto in (know.applied, know.logged) and not known
+
+    @property
     def behind(self) -> bool:
         """It needs a copy before it can follow anybody."""
         know = self.know
-        return know.returned or know.seen > know.epoch or know.epoch == 0
+        return know.returned or know.drained or know.seen > know.epoch or know.epoch == 0
 
     @property
     def hindered(self) -> bool:
@@ -198,7 +205,7 @@ def _said_by_a_follower(at: Standing, said: wire.Message) -> Iterator[Must]:
     match said:
         case wire.Promised(epoch, run, sent) if (epoch, run) == (know.epoch, at.run):
             yield from _counts(at, "count-promise", epoch, sent, at.constants.promise_ns)
-        case wire.Safe(epoch, upto, latest) if epoch == know.epoch and upto <= know.logged:
+        case wire.Safe(epoch, upto, latest) if epoch == know.epoch and latest <= know.logged:
             yield _must("QUEUE-3", do="hear-safe", epoch=epoch, upto=upto, latest=latest)
             acknowledged = max(know.acknowledged, know.applied)
             if not at.ordered:
@@ -306,6 +313,8 @@ def _asks_on(at: Standing) -> Iterator[Must]:
     if at.now - max(sent, default=0) >= at.constants.promise_ns // 2:
         yield _must("LEASE-1", say="ask-lease", epoch=at.know.epoch, promoted=False)
         yield _must("LEASE-1", say="ask-promise", epoch=at.know.epoch)
+        if at.unrecorded:  # §8.5: until that is recorded
+            yield _must("REJOIN-2", say="declare-eligible", epoch=at.know.epoch)
 
 
 def _looks_around(at: Standing) -> Iterator[Must]:

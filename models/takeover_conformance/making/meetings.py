@@ -17,6 +17,7 @@ from takeover_conformance.making.situations import (
     Steps,
     ask_promise,
     copy,
+    must,
     operation,
     peer,
     status,
@@ -71,6 +72,7 @@ def events(met: Met) -> Iterator[Event]:
     yield from _updates(met)
     yield from _copies(met)
     yield from _answers(met)
+    yield from _holes(met)
     yield from _of_the_witness(met)
     yield from _spoilt(met)
     yield from _of_its_own(met)
@@ -157,6 +159,9 @@ def _updates(met: Met) -> Iterator[Event]:
         "an update that comes twice, and differs",
         [two[0], peer("update", epoch=same, seq=newest + 1, operation=operation(77)), ends[0]],
     )
+    if met.know.newest > met.know.applied:
+        again = peer("update", epoch=same, seq=met.know.newest, operation=operation(77))
+        yield Event("another-story", "APPLY-2", "an update that is there, and comes as another", [again])
 
 
 def _copies(met: Met) -> Iterator[Event]:
@@ -234,6 +239,29 @@ def _answers(met: Met) -> Iterator[Event]:
         yield Event("promised-of-the-future", "LEASE-4", "a promise to a request not made yet", future)
         twice = [peer("promised"), "pass//50000", peer("promised")]
         yield Event("promised-twice", "LEASE-4", "a promise that is counted twice, each time longer", twice)
+
+
+def _holes(met: Met) -> Iterator[Event]:
+    """What the active server is told of an update that is safe, while others before it are not."""
+    know = met.know
+    if not know.active:
+        return
+    if know.logged > know.safe_upto:
+        yield Event(
+            "safe-same-hole",
+            "SYNC-1",
+            "a report that the last update is safe, and not all before it",
+            [peer("safe", epoch=know.epoch, upto=know.safe_upto, latest=know.logged)],
+        )
+    whole = max(know.safe_upto, know.applied)
+    written = [f"offer/{met.who}/1", f"work/{met.who}/1"] * 2 + [f"work/{met.who}/{know.logged + 1}"] * 2
+    hole = peer("safe", epoch=know.epoch, upto=whole, latest=know.logged + 2)
+    yield Event(
+        "two-writes-and-a-hole",
+        "SYNC-1",
+        "two writes, and a report that the second is safe without the first",
+        [*written, hole],
+    )
 
 
 def _of_the_witness(met: Met) -> Iterator[Event]:
@@ -342,6 +370,14 @@ def _of_its_own(met: Met) -> Iterator[Event]:
         }
         woken = [f"pass//{ms * 1000}", f"wake/{who}"]
         yield Event(f"woken-after-a-{name}", "ROLE-6", f"{told[name]} in which nobody was heard", woken)
+    know = met.know
+    if know.version and know.safe_upto == know.applied and not (know.alone or know.successor):
+        declared = must("REJOIN-2", say="declare-eligible", epoch=met.know.epoch)
+        unanswered = [declared, "pass//380000", f"wake/{who}"]
+        yield Event("unanswered", "REJOIN-2", "a declaration that nobody has confirmed", unanswered)
+    if not met.know.active and met.know.epoch:
+        released = [peer("released", epoch=met.know.epoch), "pass//380000", f"wake/{who}"]
+        yield Event("released-and-woken", "LEASE-5", "a release that its own promise outlasts", released)
     yield Event("left-alone", "ROLE-2", "a second in which nobody is heard", ["calm//1000"])
     for room in ("", "-busy"):
         busy = [f"busy/{who}/10"] if room else []

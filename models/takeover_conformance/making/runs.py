@@ -55,6 +55,15 @@ WITHOUT_A_RUN = frozenset(
         "acknowledges-over-a-hole",
         "resynchronised-after-its-drain",
         "returns-by-itself",
+        "trimmed-at-latest",
+        "released-at-latest",
+        "declared-at-latest",
+        "declares-once",
+        "needs-no-copy",
+        "resynchronised-below-its-report",
+        "stores-another-over-it",
+        "promise-outlives-a-release",
+        "goodbye-not-durable",
     }
 )
 """Mistakes that no run by chance tells: a pair does without what they leave out, which only a duty asks for, or nobody

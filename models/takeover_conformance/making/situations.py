@@ -227,7 +227,7 @@ def _leading() -> Iterator[Situation]:
     yield Situation(
         "copying", "is active and takes a copy for its peer", past, [*TAKES_OVER, {"from": "peer"}, behind]
     )
-    switching = [*TAKES_OVER, *_RECORDED, *_WRITES, "work/1/2", "switch/1/300"]
+    switching = [*TAKES_OVER, *_RECORDED, *_WRITES, *_WRITES, "work/1/2", "work/1/2", "switch/1/300"]
     yield Situation("switching", "hands its role over, and waits for its peer", past, switching)
 
 

@@ -228,7 +228,9 @@ class AdapterHost(ServerHost):
                 operation = self._heard.operations.get((epoch, seq))
                 if operation is None:
                     raise Untruthful(self.party, "ROLE-5", f"nobody sent update {seq} of epoch {epoch}")
-                return Queued(decoded(operation))
+                queued = Queued(decoded(operation))
+                self._hold(_put_over(seq, self.image.safe.get(seq), queued))
+                return queued
             case act.Log(seq=seq) if not self.offers:
                 raise Untruthful(self.party, "QUEUE-1", f"nobody offered update {seq}")
             case _:
@@ -241,6 +243,12 @@ class AdapterHost(ServerHost):
 
     def _send_copy(self, epoch: int, begun: int, upto: int) -> None:
         """Nothing: this server sends it itself."""
+
+
+def _put_over(seq: int, there: Queued | None, queued: Queued) -> Untrue | None:
+    """What is wrong with storing an update where there is one already."""
+    same = there is None or there.operation == queued.operation
+    return None if same else ("APPLY-2", f"update {seq} is stored, and it stores another over it")
 
 
 def _disk(image: Image) -> list[Request]:

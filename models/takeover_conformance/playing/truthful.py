@@ -17,7 +17,14 @@ from takeover_spec import actions as act
 from takeover_spec import wire
 from takeover_spec.codec import shown
 from takeover_spec.knowledge import Knowledge
+from takeover_spec.rules import RULES
 from takeover_spec.words import Constants, Status
+
+NAMES = "§12.7"
+"""Where the protocol says what a clause may be."""
+
+CLAUSES = frozenset(rule.clause for rule in RULES) | {"ADDR-3"}
+"""Those of the protocol's §7; one of them is a theorem, and no rule."""
 
 REFUSALS = "§8.10"
 """Where the protocol says by which clauses orders are refused."""
@@ -80,6 +87,8 @@ class Heard:
                 return self._no_status(epoch, seq, status)
             case act.Store(epoch, seq) if (epoch, seq) not in self.operations:
                 return "ROLE-5", f"nobody sent update {seq} of epoch {epoch}"
+            case act.Refrain(clause) if clause not in CLAUSES:
+                return NAMES, f"there is no clause {clause!r}"
             case act.HearEpoch(epoch) if epoch > self.epoch:
                 return "REJOIN-1", f"nobody spoke of epoch {epoch}"
             case act.HearGoodbye(epoch):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from takeover_conformance.servers.blanks import BLANKS
 from takeover_conformance.servers.followers_about_roles import FOLLOWERS_ABOUT_ROLES
 from takeover_conformance.servers.followers_with_data import FOLLOWERS_WITH_DATA
+from takeover_conformance.servers.misreadings import MISREADINGS
 from takeover_conformance.servers.mistakes_about_roles import ABOUT_ROLES
 from takeover_conformance.servers.mistakes_in_frames import IN_FRAMES
 from takeover_conformance.servers.mistakes_with_data import WITH_DATA
@@ -43,6 +44,7 @@ WRONG: tuple[Wrong, ...] = (
     *OMISSIONS,
     *FOLLOWERS_WITH_DATA,
     *FOLLOWERS_ABOUT_ROLES,
+    *MISREADINGS,
 )
 """Every mistake that the suite has to catch."""
 

@@ -30,6 +30,9 @@ from takeover_spec.words import Constants, Identity, Queue, Status
 OUTSIDE = (act.Acknowledge, act.Enable)
 """What somebody outside sees: what it rests on is durable first."""
 
+HEARD = (act.HearGoodbye, act.HearRelease)
+"""What is durable though nothing that is said rests on it (PROTOCOL §5)."""
+
 
 @dataclass(slots=True)
 class _Update:
@@ -146,6 +149,8 @@ class Server:
         self.core, effects = self.cores.step(self.core, event, self.now)
         self._carry_out(effects)
         self._send_queue()
+        if any(isinstance(effect, HEARD) for effect in effects):
+            self._sync()
 
     def _carry_out(self, effects: tuple[eff.Effect, ...]) -> None:
         for effect in effects:

@@ -17,7 +17,7 @@ function begin(server) {
 
 function needsCopy(server) {
   const k = server.knows;
-  return k.returned || k.seen > k.epoch || k.epoch === 0n || server.copyOrdered;
+  return k.returned || k.drained || k.seen > k.epoch || k.epoch === 0n || server.copyOrdered;
 }
 
 function sayPosition(server) {
@@ -166,12 +166,16 @@ const frames = {
   released(server, { epoch }) {
     const k = server.knows;
     // LEASE-5: nothing that was promised in that epoch binds any more.
-    if (k.peer_released < epoch || k.given_until > server.now) server.do('hear-release', { epoch });
+    if (epoch <= k.peer_released && k.given_until <= server.now) return;
+    server.do('hear-release', { epoch });
+    server.sync(); // §5
   },
 
   goodbye(server, { epoch }) {
     const k = server.knows;
-    if (!k.active && !k.peer_left) server.do('hear-goodbye', { epoch });
+    if (k.active || k.peer_left) return;
+    server.do('hear-goodbye', { epoch });
+    server.sync(); // §8.7: durably, though nothing is said about it
   },
 };
 
