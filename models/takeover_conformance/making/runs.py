@@ -55,6 +55,7 @@ WITHOUT_A_RUN = frozenset(
         "acknowledges-over-a-hole",
         "resynchronised-after-its-drain",
         "returns-by-itself",
+        "acknowledged-at-latest",
         "trimmed-at-latest",
         "released-at-latest",
         "declared-at-latest",

@@ -20,6 +20,13 @@ from takeover_spec import actions as act
 from takeover_spec import wire
 
 
+def _acknowledges_at_latest(core: Core, effect: Effect) -> Iterable[Effect]:
+    if isinstance(effect, act.HearSafe) and effect.upto < effect.latest and not core.know.alone:
+        first = max(core.know.acknowledged, core.know.applied) + 1
+        for seq in range(first, min(effect.latest, carried_upto(core.know)) + 1):
+            yield act.Acknowledge(effect.epoch, seq)
+
+
 def _trims_at_latest(core: Core, effect: Effect) -> Iterable[Effect]:
     if isinstance(effect, act.HearSafe) and effect.upto < effect.latest:
         yield act.Trim(effect.epoch, effect.latest)
@@ -101,6 +108,12 @@ def _a_new_clause(reply: Reply) -> Iterable[Reply]:
 
 
 MISREADINGS: tuple[Wrong, ...] = (
+    Wrong(
+        "acknowledged-at-latest",
+        ("SYNC-1",),
+        "What is carried out is acknowledged up to the highest update that is safe, whatever is missing below it.",
+        cores=and_then(act.HearSafe, _acknowledges_at_latest),
+    ),
     Wrong(
         "trimmed-at-latest",
         ("QUEUE-3",),
