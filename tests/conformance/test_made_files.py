@@ -61,12 +61,17 @@ def test_a_file_that_is_not_there_differs(tmp_path: Path, capsys: pytest.Capture
     assert [] == list(tmp_path.iterdir())
 
 
-def test_a_moment_and_an_adapter_are_named_too() -> None:
+def test_a_moment_an_adapter_and_an_action_are_named_too() -> None:
     """By what their lines begin with."""
     moment = {"in": "a", "meets": "b", "steps": []}
     for there, made, told in (
         (moment, moment | {"steps": [1]}, "a-meets-b is made otherwise"),
         ({"adapter": "a"}, {"adapter": "b"}, "here is a, and b is made"),
+        (
+            {"action": "a", "role": "b"},
+            {"action": "a", "role": "b", "case": "c"},
+            "a of the b is made otherwise",
+        ),
     ):
         differs = difference("f", json.dumps(there).encode(), json.dumps(made).encode())
         assert differs is not None

@@ -63,6 +63,8 @@ def _told(line: bytes | None) -> str:
         return "something"
     if "meets" in values:
         return f"{values.get('in')}-meets-{values['meets']}"
+    if "role" in values:
+        return f"{values.get('action')} of the {values['role']}"
     return str(
         next((values[key] for key in ("name", "adapter", "situation", "event") if key in values), "the head")
     )
