@@ -24,21 +24,20 @@ from pathlib import Path
 from takeover.cli import Exit
 from takeover.lab.entrance import go_inside, inside, refusal
 from takeover.lab.priority import keep_in_a_thread
-from takeover_conformance import clauses, suite
+from takeover_conformance import suite
 from takeover_conformance.adapter.faults import AdapterFault
 from takeover_conformance.adapter.lines import Metadata
 from takeover_conformance.adapter.new_adapter import SKELETONS, new_adapter
 from takeover_conformance.adapter.process import Adapter, Asked
 from takeover_conformance.adapter.smoke import smoke
 from takeover_conformance.adapter.talk import Talk
-from takeover_conformance.cases import ADAPTER_LEVEL, PAIRED_LEVEL, SERVICE_LEVEL, read, shipped
+from takeover_conformance.cases import ADAPTER_LEVEL, PAIRED_LEVEL
 from takeover_conformance.judging import Spectator, concluded, next_thing
 from takeover_conformance.keeping import keep
-from takeover_conformance.known import read_known
-from takeover_conformance.options import configure
+from takeover_conformance.listing import RUN, listed
+from takeover_conformance.options import configure, unread
 from takeover_conformance.playing.bench import Bench, Outcome
 from takeover_conformance.playing.replaying import play_decisions
-from takeover_conformance.playing.service import service_cases
 from takeover_conformance.playing.sharing import Helpers
 from takeover_conformance.reports import result_lines as reports
 from takeover_conformance.reports import telling
@@ -46,6 +45,7 @@ from takeover_conformance.reports.junit import write_junit
 from takeover_conformance.reports.page import page
 from takeover_conformance.reports.saved import read_results
 from takeover_conformance.reports.statement import badge, statement
+from takeover_conformance.selecting import selected
 from takeover_models.decisions import parse_run
 from takeover_spec.codec import Malformed
 
@@ -54,18 +54,22 @@ __all__ = ["configure", "run"]
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what is asked; the exit status."""
+    if wrong := unread(arguments):
+        return _usage(wrong)
     if arguments.new_adapter is not None:
         return _new_adapter(arguments.new_adapter)
     try:
         if arguments.html:
             return _page(arguments.html, arguments.adapter)
-        selection = _selection(arguments)
-    except (Malformed, ValueError, OSError) as problem:
+        selection = selected(arguments)
+        if arguments.list is not None:
+            told = list(listed(arguments.list, (*selection.cases, *selection.service_cases)))
+    except OSError as cause:
+        return _usage(f"{cause.filename}: {cause.strerror}")
+    except (Malformed, ValueError) as problem:
         return _usage(str(problem))
-    if arguments.list:
-        for case in (*selection.cases, *selection.service_cases):
-            print(f"L{case.level} {case.name}: {' '.join(case.clauses)}: {case.why}")
-        print("\n".join(clauses.told(selection.cases)))
+    if arguments.list is not None:
+        print("\n".join(told))
         return Exit.HOLDS
     if not arguments.adapter:
         return _usage("after the options and --, name the command of an adapter")
@@ -97,54 +101,12 @@ def _usage(problem: str) -> int:
     return Exit.USAGE
 
 
-def _selection(arguments: argparse.Namespace) -> suite.Selection:
-    """What is to be played. Raises `ValueError`, `Malformed` and `OSError`."""
-    cases, of_service = shipped(), service_cases()
-    known = read_known(arguments.known) if arguments.known else ()
-    names: list[str] = []
-    files: dict[str, Path] = {}
-    shipped_names = {case.name for case in (*cases, *of_service)}
-    for word in arguments.case:
-        file = next((file for file in (Path(word), Path(f"{word}.ndjson")) if file.is_file()), None)
-        kept = read(file.name, file.read_bytes()) if file is not None and word not in shipped_names else []
-        cases += kept
-        files |= {case.name: file for case in kept if file is not None}
-        names += [case.name for case in kept] or [word]
-    wanted = {*names, *(entry.case for entry in known)} - {""} - {case.name for case in (*cases, *of_service)}
-    if unknown := sorted(name for name in wanted if suite.seed_of(name) is None):
-        raise ValueError(f"there is no case called {', '.join(unknown)}, and no file of cases; see --list")
-    return suite.Selection(
-        tuple(cases),
-        _level(arguments),
-        arguments.seeds or range(suite.SEEDS),
-        tuple(names),
-        known,
-        tuple(shlex.split(arguments.service or "")),
-        tuple(of_service),
-        adapter=tuple(arguments.adapter),
-        other=tuple(shlex.split(arguments.other or "")),
-        files=files,
-        keeps=bool(arguments.keep),
-    )
-
-
-def _level(arguments: argparse.Namespace) -> int:
-    """Up to which level: as high as there is something to be tried. Raises `ValueError`."""
-    there_are = {SERVICE_LEVEL: arguments.service, PAIRED_LEVEL: arguments.other}
-    highest = max((level for level, command in there_are.items() if command), default=ADAPTER_LEVEL)
-    if arguments.level is None:
-        return highest
-    options = {SERVICE_LEVEL: "--service", PAIRED_LEVEL: "--with"}
-    if arguments.level > ADAPTER_LEVEL and not there_are[arguments.level]:
-        raise ValueError(f"level {arguments.level} needs {options[arguments.level]}")
-    if arguments.level < highest and highest in options:
-        raise ValueError(
-            f"{options[highest]} is for level {highest}, and --level {arguments.level} is below it"
-        )
-    return int(arguments.level)
-
-
 def _page(file: Path, results: list[str]) -> int:
+    if absent := [name for name in results if not Path(name).is_file()]:
+        what = (
+            f"{absent[0]} is no file; it makes a page of results, instead of a run: name what --lines wrote"
+        )
+        return _usage(f"--html: {what}")
     if not results:
         return _usage("--html: name the results, files that --lines wrote")
     file.write_text(page(read_results([Path(name) for name in results])), encoding="utf-8")
@@ -193,9 +155,9 @@ def _replay(bench: Bench, arguments: argparse.Namespace, talk: Talk) -> int:
     try:
         setup, decisions = parse_run(arguments.replay)
     except ValueError as problem:
-        return _usage(f"--replay: {problem}")
+        return _usage(f"--replay: {problem}; a run is such as {RUN!r}: see --list runs")
     level = PAIRED_LEVEL if arguments.other else ADAPTER_LEVEL
-    outcome = play_decisions(bench, setup, decisions, arguments.tested, level)
+    outcome = play_decisions(bench, setup, decisions, arguments.tested or "both", level)
     if outcome.finding is None:
         print("nothing is wrong in this run")
         return Exit.HOLDS
@@ -246,7 +208,7 @@ def _helpers(arguments: argparse.Namespace) -> Helpers:
 
 def _other(arguments: argparse.Namespace) -> Callable[[], Asked] | None:
     """What starts an adapter of the other implementation."""
-    return partial(Adapter, shlex.split(arguments.other)) if arguments.other else None
+    return partial(Adapter, shlex.split(arguments.other), other=True) if arguments.other else None
 
 
 def _played(

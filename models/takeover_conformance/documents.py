@@ -42,12 +42,14 @@ def digest() -> str:
     return hashlib.sha256(protocol_file().read_bytes()).hexdigest()
 
 
+@cache
 def title(name: str) -> str:
     """The heading of a clause or of a section, without its name; empty if there is none."""
     found = re.search(rf"^#+ {re.escape(name.removeprefix('§'))}:? (.+)$", protocol(), re.MULTILINE)
     return found[1] if found else ""
 
 
+@cache
 def sentences(name: str, predicate: str = "") -> tuple[str, ...]:
     """What the protocol says of a clause (of one predicate of it), a section or a property; nothing if it does not."""
     row = re.search(rf"^\| `{re.escape(name)}` \| (.+) \|$", protocol(), re.MULTILINE)

@@ -50,13 +50,16 @@ class Conformance(pytest.Collector):
             yield item
 
     def play(self, job: Job) -> None:
-        """Play a case. Raises `Broken` and `AdapterFault`; after a fault nothing more is played."""
+        """Play a case. Raises `Broken` and `AdapterFault`; after a fault nothing more is played, and if it cannot even
+        be started the session ends."""
         if self._fault is not None:
             raise self._fault
         try:
             outcome = job.play(self._bench)
         except AdapterFault as fault:
             self._fault = fault
+            if fault.fault == "cannot-start":
+                self.session.shouldfail = "the adapter cannot be started"
             raise
         if outcome.finding is not None:
             raise (BrokenAsKnown if self.selection.is_known(outcome) else Broken)(outcome, self._talk.last())

@@ -67,6 +67,10 @@ class Selection:
     keeps: bool = False
     """A random run that failed is made short, whatever failed before it."""
 
+    def case(self, name: str) -> Case | ServiceCase | None:
+        """The case of this name; None if it is a random run."""
+        return next((case for case in (*self.cases, *self.service_cases) if case.name == name), None)
+
     def is_known(self, outcome: Outcome) -> bool:
         """Whether this failure is listed."""
         return any(entry.is_of(outcome) for entry in self.known)

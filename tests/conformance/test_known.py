@@ -45,13 +45,13 @@ def test_what_is_known_does_not_fail_the_run(
     assert (0, KNOWN) == (status, verdict["verdict"])
     assert [] == verdict["failed"]
     assert ["malformed-field-unknown"] == [told["case"] for told in verdict["known"]]  # type: ignore[attr-defined]
-    assert "verdict: known-failures, 1 known failures, and no level for that" in capsys.readouterr().out
+    assert "verdict: known-failures, 1 known failure, and no level for that" in capsys.readouterr().out
 
 
 def test_the_runs_above_a_known_failure_are_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And its level is not reached, nor one above it."""
     few = [case for case in shipped() if "-meets-" not in case.name]
-    monkeypatch.setattr("takeover_conformance.command.shipped", lambda: few)
+    monkeypatch.setattr("takeover_conformance.selecting.shipped", lambda: few)
     options = ["--level", "1"]
     status, verdict = judged(tmp_path, WRONG, {"check": "§12.1"}, options=options)
     assert (0, KNOWN, None) == (status, verdict["verdict"], verdict["level"])

@@ -146,6 +146,10 @@ def test_one_that_hangs_in_a_line_is_told_so(tmp_path: Path) -> None:
     """And so is one that does not say who it is."""
     half = adapter(tmp_path, "say('{\"id\":'); import time; time.sleep(1000)")
     assert "half-line" == fault(half, within_s=0.5).fault
+    line = "json.dumps({'id': request['id'], 'is': 'sync'}) + '\\n'"
+    endless = fault(adapter(tmp_path, f"say({line}); import time; time.sleep(1000)"), within_s=0.5)
+    assert ("hang", True) == (endless.fault, "1 line of an answer and no end of it" in endless.detail)
+    assert b'"sync"' in endless.line
     with pytest.raises(AdapterFault) as caught:
         Adapter(["sleep", "1000"], 0.2)
     assert ("hang", b'{"id":1,"op":"hello","protocol":1}\n') == (caught.value.fault, caught.value.asked)

@@ -111,6 +111,8 @@ def test_a_fault_in_another_process_is_told_in_full() -> None:
     assert result.fault is not None
     assert "exited" == result.fault.fault
     assert b"decode" in result.fault.asked
+    assert result.fault.during is not None
+    assert result.fault.during[0].startswith("frame-")
 
 
 _BREAKS_OFF = """
@@ -187,6 +189,28 @@ def test_cases_of_another_format_are_not_played(
     assert "newer.ndjson:1: this is no file of cases in format 1" in capsys.readouterr().err
 
 
+def test_the_list_is_short_unless_more_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """Counts and clauses; the cases of a level, a clause or a pattern; what a run is made of."""
+    told = {}
+    for what in ("", "L2", "ROLE-4", "left-*", "runs"):
+        assert 0 == main(["conform", "--list", *([what] if what else [])])
+        told[what] = capsys.readouterr().out
+    assert f"L0 frames: {len(_frames())} cases" in told[""]
+    assert "ROLE-4: " in told[""]
+    assert 150 > len(told[""].splitlines())
+    assert {"L2"} == {line.partition(" ")[0] for line in told["L2"].splitlines()}
+    assert all("ROLE-4" in line for line in told["ROLE-4"].splitlines())
+    assert all(line.startswith("L1 left-") for line in told["left-*"].splitlines())
+    assert "  calm: so many milliseconds without new faults" in told["runs"]
+
+
+def test_seeds_are_two_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    """One would be taken for how many."""
+    with pytest.raises(SystemExit):
+        main(["conform", "--seeds", "5", "--", *REFERENCE])
+    assert "'5' is not two numbers such as 0-99" in capsys.readouterr().err
+
+
 def test_an_unknown_level_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     """And there is no guessing which was meant."""
     with pytest.raises(SystemExit) as ended:
@@ -215,6 +239,24 @@ def test_a_few_cases_are_no_level(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--case", "failover", "--level", "2", "--", *REFERENCE], 2, "no case is selected"),
         ([], 2, "name the command"),
         (["--replay", "default:jump", "--", *REFERENCE], 2, "'jump' is not one of"),
+        (["--replay", "foo", "--", *REFERENCE], 2, "a run is such as 'lease=600:heal,calm//1250"),
+        (["--tested", "both", "--", *REFERENCE], 2, "--tested is for --replay"),
+        (["--seeds", "0-1", "--case", "failover", "--", *REFERENCE], 2, "--seeds is not read beside --case"),
+        (["--next", "--smoke", "--", *REFERENCE], 2, "--next is not read beside --smoke"),
+        (["--next", "--json", "f", "--", *REFERENCE], 2, "--json is not read beside --next"),
+        (["--replay", "default:heal", "--level", "0", "--", "x"], 2, "--level is not read beside --replay"),
+        (
+            ["--html", "p.html", "--", "./adapter"],
+            2,
+            "--html: ./adapter is no file; it makes a page of results",
+        ),
+        (
+            ["--known", "nothere.json", "--", *REFERENCE],
+            2,
+            "--known: nothere.json: No such file or directory",
+        ),
+        (["--with", "nope", "--", *REFERENCE], 2, "the other implementation's adapter (--with) is at fault"),
+        (["--list", "nothing-*"], 2, "'nothing-*' is no level such as L1"),
         (["--", "/no/such/adapter"], 2, "cannot-start"),
         (["--", "true"], 3, "exited 0"),
         (["--", "yes"], 3, "answered: y"),

@@ -40,22 +40,21 @@ class AdapterFault(TakeoverError):
         """The end of what it wrote on its standard error."""
         self.during: tuple[str, int, str] | None = None
         """The case that was under way, its level, and who was tested; None if there was none."""
+        self.of_other = False
+        """It is the other implementation's adapter (level 5)."""
         told = f": {shown(line.decode(errors='replace'))}" if line else ""
         super().__init__(f"{fault}: {detail}{told}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As another process is told of it."""
-        return _fault_of, (self.fault, self.detail, self.line, self.asked, self.errors, self.during)
+        more = self.asked, self.errors, self.during, self.of_other
+        return _fault_of, (self.fault, self.detail, self.line, more)
 
 
-def _fault_of(
-    fault: str,
-    detail: str,
-    line: bytes,
-    asked: bytes,
-    errors: tuple[str, ...],
-    during: tuple[str, int, str] | None,
-) -> AdapterFault:
+_More = tuple[bytes, tuple[str, ...], tuple[str, int, str] | None, bool]
+
+
+def _fault_of(fault: str, detail: str, line: bytes, more: _More) -> AdapterFault:
     told = AdapterFault(fault, detail, line)
-    told.asked, told.errors, told.during = asked, errors, during
+    told.asked, told.errors, told.during, told.of_other = more
     return told

@@ -65,8 +65,11 @@ class Asked(Protocol):
 class Adapter:
     """See the module. `close` it."""
 
-    def __init__(self, argv: Sequence[str], starts_within_s: float = STARTS_WITHIN_S) -> None:
-        """Start it, and ask who it is. Raises `AdapterFault`."""
+    def __init__(
+        self, argv: Sequence[str], starts_within_s: float = STARTS_WITHIN_S, *, other: bool = False
+    ) -> None:
+        """Start it, and ask who it is; `other`: it is not that of who is tested. Raises `AdapterFault`."""
+        self._is_other = other
         self.argv = tuple(argv)
         self._mark = uuid.uuid4().hex
         try:
@@ -80,7 +83,9 @@ class Adapter:
                 env=os.environ | {MARK: self._mark},
             )
         except OSError as cause:
-            raise AdapterFault("cannot-start", f"{argv[0]}: {cause.strerror}") from cause
+            fault = AdapterFault("cannot-start", f"{argv[0]}: {cause.strerror}")
+            fault.of_other = other
+            raise fault from cause
         self._pipes = Pipes(self._process)
         self._number = 0
         self._line = b""
@@ -108,7 +113,7 @@ class Adapter:
 
     def _gone(self, fault: AdapterFault) -> AdapterFault:
         if not fault.asked:
-            fault.asked, fault.errors = self._line, self._pipes.errors
+            fault.asked, fault.errors, fault.of_other = self._line, self._pipes.errors, self._is_other
         self.close()
         return fault
 
@@ -132,9 +137,16 @@ class Adapter:
         self._line = lines.request_line(self._number, request)
         self._pipes.write(self._line, deadline)
         replies: list[Reply] = []
-        size = 0
+        size, line = 0, b""
         while True:
-            line = self._pipes.line(deadline)
+            try:
+                line = self._pipes.line(deadline)
+            except AdapterFault as cause:
+                if cause.fault == "hang" and replies:
+                    many = f"{len(replies)} line{'s' if len(replies) > 1 else ''}"
+                    said = f"{many} of an answer and no end of it within the time for it"
+                    raise AdapterFault("hang", said, line) from None
+                raise
             size += len(line)
             if size > ANSWER_BYTES_MAX or len(replies) > ANSWER_LINES_MAX:
                 most = f"{ANSWER_BYTES_MAX} bytes or {ANSWER_LINES_MAX} lines"

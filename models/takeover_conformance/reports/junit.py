@@ -22,8 +22,13 @@ def write_junit(file: Path, result: Result, talk: Sequence[Exchange] = ()) -> No
     """Write it; `talk` is what was asked and answered at the first failure. A known failure is skipped; what an adapter
     is at fault for, an error."""
     root = ElementTree.Element("testsuites", name="takeover conform")
+    talks = {id(outcome): talk for outcome in result.failed[:1]}
     for level, what in LEVELS.items():
-        cases = [_case(outcome, result, talk) for outcome in result.outcomes if outcome.level == level]
+        cases = [
+            _case(outcome, result, talks.get(id(outcome), ()))
+            for outcome in result.outcomes
+            if outcome.level == level
+        ]
         if cases:
             root.append(_suite(f"L{level} {what}", cases))
     if result.stale:
@@ -44,8 +49,7 @@ def _case(outcome: Outcome, result: Result, talk: Sequence[Exchange]) -> Element
     known = [entry for entry in result.selection.known if entry.is_of(outcome)]
     if known:
         return _element(name, "skipped", "known", str(known[0]))
-    of_this = talk if outcome is result.failed[0] else ()
-    told = "\n".join(telling.told(outcome, result.selection, of_this))
+    told = "\n".join(telling.told(outcome, result.selection, talk))
     return _element(name, "failure", outcome.finding.name, outcome.finding.text, told)
 
 

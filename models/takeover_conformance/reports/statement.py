@@ -50,7 +50,7 @@ def badge(result: Result) -> str:
     """A badge, in SVG."""
     told, colour = "no level", _GREY
     if known := len(result.failed_as_known):
-        told, colour = f"{known} known failures", _AMBER
+        told, colour = f"{known} known failure{'s' if known > 1 else ''}", _AMBER
     elif result.level is not None:
         told, colour = f"level {result.level}", _GREEN if result.verdict == CONFORMS else _AMBER
     return _svg("takeover", told, colour)

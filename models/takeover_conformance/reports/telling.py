@@ -34,7 +34,8 @@ _QUOTED_MAX = 3
 
 def blame(fault: AdapterFault, selection: Selection | None = None, known: str = "nothing") -> Iterator[str]:
     """What an adapter is at fault for, and how much is known of its server for all that."""
-    yield f"the adapter is at fault, and {known} is known of the server in it: {FAULTS[fault.fault]}"
+    whose = "other implementation's adapter (--with)" if fault.of_other else "adapter"
+    yield f"the {whose} is at fault, and {known} is known of the server in it: {FAULTS[fault.fault]}"
     if fault.during is not None:
         name, level, tested = fault.during
         yield f"  during:   {name}, of level {level}; tested: {_whose(tested)}"
@@ -50,9 +51,7 @@ def blame(fault: AdapterFault, selection: Selection | None = None, known: str = 
 
 def told(outcome: Outcome, selection: Selection, talk: Sequence[Exchange]) -> Iterator[str]:
     """All that is said of what failed; `talk` is what was last asked and answered."""
-    cases = (*selection.cases, *selection.service_cases)
-    case = next((case for case in cases if case.name == outcome.case), None)
-    yield from failure(outcome, case, talk)
+    yield from failure(outcome, selection.case(outcome.case), talk)
     yield ""
     yield f"again: {again(outcome, selection)}"
 
