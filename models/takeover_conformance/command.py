@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return _smoke(arguments.adapter) if arguments.smoke else _with_bench(selection, arguments)
     except AdapterFault as fault:
-        print("\n".join(telling.blame(fault)))
+        print("\n".join(telling.blame(fault, selection)))
         return Exit.USAGE if fault.fault == "cannot-start" else Exit.UNDECIDED
 
 

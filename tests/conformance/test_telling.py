@@ -191,7 +191,9 @@ def test_next_has_nothing_to_say_of_what_passes(capsys: pytest.CaptureFixture[st
     assert 0 == main(["conform", "--next", "--level", "0", "--", *REFERENCE])
     assert "pass, one by one" in capsys.readouterr().out
     assert 3 == main(["conform", "--next", "--", "true"])
-    assert "exited: exited 0" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "exited: exited 0" in told
+    assert "again: takeover conform --case frame-" in told
 
 
 def test_what_was_exchanged_is_told_with_the_case_it_was_about() -> None:
