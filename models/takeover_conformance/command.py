@@ -39,8 +39,7 @@ from takeover_conformance.options import configure, unread
 from takeover_conformance.playing.bench import Bench, Outcome
 from takeover_conformance.playing.replaying import play_decisions
 from takeover_conformance.playing.sharing import Helpers
-from takeover_conformance.reports import result_lines as reports
-from takeover_conformance.reports import telling
+from takeover_conformance.reports import result_lines, telling
 from takeover_conformance.reports.junit import write_junit
 from takeover_conformance.reports.page import page
 from takeover_conformance.reports.saved import read_results
@@ -188,7 +187,7 @@ def _judge(bench: Bench, selection: suite.Selection, arguments: argparse.Namespa
         again = shlex.join(["takeover", "conform", "--case", str(file), "--", *arguments.adapter])
         print(f"kept as a case, which is played by: {again}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(reports.verdict(result), indent=2) + "\n")
+        arguments.json.write_text(json.dumps(result_lines.verdict(result), indent=2) + "\n")
     if arguments.badge:
         arguments.badge.write_text(badge(result))
     if arguments.statement and metadata is not None:
@@ -221,7 +220,7 @@ def _played(
     if not arguments.lines:
         return suite.run(bench, selection, spectator.hear, _helpers(arguments), spectator.shorten)
     with arguments.lines.open("w") as file:
-        lines = reports.Lines(file, metadata, selection)
+        lines = result_lines.Lines(file, metadata, selection)
 
         def heard(outcome: Outcome) -> None:
             spectator.hear(outcome)

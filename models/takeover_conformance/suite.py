@@ -262,9 +262,12 @@ def run(
                 result.outcomes.append(outcome)
                 heard(outcome)
             if result.failed:
-                if level != SERVICE_LEVEL and not result.failed[0].decided:  # that one is in real time
-                    index = result.outcomes.index(result.failed[0]) - len(result.outcomes)
-                    _failed_again(bench, of_level[index], result.failed[0])
+                first = result.failed[0]
+                if level != SERVICE_LEVEL and not first.decided:  # that one is in real time
+                    job = next(
+                        job for job in of_level if (job.name, job.tested) == (first.case, first.tested)
+                    )
+                    _failed_again(bench, job, first)
                 break
     except AdapterFault as fault:
         result.fault = fault

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 
 from takeover_models.cores import REAL, Cores
 from takeover_models.decisions import Decision
@@ -58,13 +59,16 @@ def run(seed: int, steps: int = STEPS, cores: Cores = REAL, *, judged: bool = Tr
     rng = random.Random(seed)
     setup = setup_of(rng)
     world = World(setup, cores, judged=judged)
-    finding: Finding | None = None
+    finding = decided_by(rng, world, steps)
+    return Outcome(seed, setup, tuple(world.decisions), finding, world.tally, world)
+
+
+def decided_by(rng: random.Random, world: World, steps: int) -> Finding | None:
+    """Let chance decide so many times, and then recover; what was found, which ends it."""
     try:
-        for count, decision in enumerate(decisions(rng, world)):
-            if count == steps:
-                break
+        for decision in islice(decisions(rng, world), steps):
             world.decide(decision)
         world.decide(Decision("recover"))
-    except Finding as error:
-        finding = error
-    return Outcome(seed, setup, tuple(world.decisions), finding, world.tally, world)
+    except Finding as finding:
+        return finding
+    return None

@@ -136,6 +136,11 @@ def plain_value(value: Any) -> Any:
     return value
 
 
+def spelt(value: object) -> str:
+    """A plain value as a person reads it: true and false as JSON spells them."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def record(cls: type[T], values: Any, where: str) -> T:
     """The record of class `cls` with these plain values; raises `Malformed`."""
     if not isinstance(values, dict):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 from takeover_spec import actions as act
@@ -52,16 +53,10 @@ class Rule:
 RULES: list[Rule] = []
 """Every rule, in the order of this file."""
 
-_ABOUT: dict[type, tuple[Rule, ...]] = {}
-"""The same rules, by the kind of action."""
-
 
 def _rule(clause: str, *about: type) -> Callable[[Predicate], Predicate]:
     def register(holds: Predicate) -> Predicate:
-        for kind in about:
-            rule = Rule(clause, kind, holds)
-            RULES.append(rule)
-            _ABOUT[kind] = (*rules_about(kind), rule)
+        RULES.extend(Rule(clause, kind, holds) for kind in about)
         return holds
 
     return register
@@ -69,7 +64,14 @@ def _rule(clause: str, *about: type) -> Callable[[Predicate], Predicate]:
 
 def rules_about(kind: type) -> tuple[Rule, ...]:
     """The rules that an action of this kind has to obey."""
-    return _ABOUT.get(kind, ())
+    return _by_kind().get(kind, ())
+
+
+@cache
+def _by_kind() -> dict[type, tuple[Rule, ...]]:
+    return {
+        kind: tuple(rule for rule in RULES if rule.about is kind) for kind in {rule.about for rule in RULES}
+    }
 
 
 def broken(know: Any, action: act.Action, now: int, constants: Constants) -> Iterator[Rule]:

@@ -34,6 +34,7 @@ from takeover_spec.codec import (
     plain_value,
     record,
     shown,
+    spelt,
 )
 from takeover_spec.knowledge import Knowledge, WitnessKnowledge, party_after
 from takeover_spec.logic import Sparse, Table, Unbroken
@@ -104,20 +105,16 @@ class Violation:
     """What the rule asked of what the party knew: field and value as a trace writes it, in the order of asking."""
 
     def __str__(self) -> str:
-        read = [f"{name} = {_said(value)}" for name, value in self.read] or ["nothing"]
+        read = [f"{name} = {spelt(value)}" for name, value in self.read] or ["nothing"]
         if len(read) > READ_SHOWN:  # a rule about many updates stops at the one that decides
             read[READ_SHOWN // 2 : -READ_SHOWN // 2] = ["…"]
         known = ", ".join(read)
-        values = ", ".join(f"{name} = {_said(value)}" for name, value in plain(self.action).items())
+        values = ", ".join(f"{name} = {spelt(value)}" for name, value in plain(self.action).items())
         return (
             f"line {self.line} breaks {self.rule.clause} ({self.rule.name}): {self.rule.text}\n"
             f"  it does:  {kind_of(type(self.action))} {values} at t = {self.t}\n"
             f"  it knew:  {known}"
         )
-
-
-def _said(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,11 @@ from takeover_models.host import Surroundings
 from takeover_models.images import Disk
 from takeover_models.server_host import ServerHost
 from takeover_models.setup import Setup
-from takeover_models.simulate import setup_of
-from takeover_models.spells import decisions
+from takeover_models.simulate import decided_by, setup_of
 from takeover_models.truth import Truth
 from takeover_models.world import World
 from takeover_spec import wire
-from takeover_spec.codec import Malformed, kind_of, of_kind, plain
+from takeover_spec.codec import Malformed, kind_of, of_kind, plain, spelt
 from takeover_spec.words import Identity
 
 SEED = "seed-"
@@ -150,15 +149,7 @@ def play_seed(bench: Bench, seed: int, length: int, tested: str, level: int = AD
     """Play a run whose every decision comes of a seed. Raises `AdapterFault`."""
     rng = random.Random(seed)
     world = bench.world(setup_of(rng), tested, level)
-    finding: Finding | None = None
-    try:
-        for count, decision in enumerate(decisions(rng, world)):
-            if count == length:
-                break
-            world.decide(decision)
-        world.decide(Decision("recover"))
-    except Finding as found:
-        finding = found
+    finding = decided_by(rng, world, length)
     return Outcome(f"{SEED}{seed}", level, tested, finding, world if finding else None)
 
 
@@ -309,9 +300,5 @@ def matches(pattern: dict[str, Any], key: str, thing: object) -> bool:
 
 def _told(pattern: dict[str, Any]) -> str:
     (key, kind), *fields = pattern.items()
-    more = ", ".join(f"{name} = {_word(value)}" for name, value in fields)
-    return f"{key} {_word(kind)}" + (f" ({more})" if more else "")
-
-
-def _word(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    more = ", ".join(f"{name} = {spelt(value)}" for name, value in fields)
+    return f"{key} {spelt(kind)}" + (f" ({more})" if more else "")

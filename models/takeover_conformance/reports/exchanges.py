@@ -12,7 +12,7 @@ from takeover_conformance.playing.bench import Unmet
 from takeover_conformance.playing.service import ServiceCase
 from takeover_models.findings import Finding
 from takeover_spec import wire
-from takeover_spec.codec import plain
+from takeover_spec.codec import plain, spelt
 from takeover_spec.knowledge import Knowledge
 
 LINE_MAX = 320
@@ -48,7 +48,7 @@ def found(situation: Situation) -> str:
     """In what the disk that a case begins with differs from an empty one."""
     empty = plain(_found(Knowledge()))
     values = plain(_found(situation.finds))
-    words = [f"{name} = {_word(value)}" for name, value in values.items() if value != empty[name]]
+    words = [f"{name} = {spelt(value)}" for name, value in values.items() if value != empty[name]]
     image = found_image(situation.finds)
     for name, queue in (("safe", image.safe), ("unsafe", image.unsafe)):
         if queue:
@@ -59,10 +59,6 @@ def found(situation: Situation) -> str:
 def _found(know: Knowledge) -> lines.Found:
     carried = found_image(know).last_carried_out()
     return lines.Found(**{name: getattr(know, name) for name in lines.FOUND_NAMES}, carried=carried)
-
-
-def _word(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def of_a_frame(case: FrameCase, talk: Iterable[Exchange]) -> Iterator[str]:

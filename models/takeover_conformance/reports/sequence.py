@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from takeover_models.findings import Finding
 from takeover_models.network import TOLD_MAX
 from takeover_spec import wire
-from takeover_spec.codec import kind_of, plain
+from takeover_spec.codec import kind_of, plain, spelt
 
 LANE = 47
 """How far apart two lifelines are, in characters."""
@@ -77,12 +77,8 @@ def _without_repetition(said: Sequence[Said]) -> Iterator[Said | None]:
 def word(message: wire.Message) -> str:
     """A message in a few words."""
     values = plain(message).items()
-    fields = " ".join(f"{name}={_word(value)}" for name, value in values if name not in _UNSHOWN)
+    fields = " ".join(f"{name}={spelt(value)}" for name, value in values if name not in _UNSHOWN)
     return f"{kind_of(type(message))} {fields}".strip()
-
-
-def _word(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _arrow(now_ns: int, link: str, message: wire.Message) -> Iterator[str]:
